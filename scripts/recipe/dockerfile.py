@@ -1,0 +1,150 @@
+"""A Dockerfile as far as we need it: its stages, the arguments it declares, and what a stage can see.
+
+Dockerfiles are written by hand; this reads them so that a version manifest can be checked against them and so that
+a build's inputs are known without building (``inputs``). It knows the instructions that our Dockerfiles use.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::[-+][^}]*)?\}|(\w+))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """One instruction: ``COPY``, its flags, and the rest of it."""
+
+    name: str
+    flags: tuple[tuple[str, str], ...]
+    value: str
+
+    def flag(self, name: str) -> str | None:
+        """The first value of ``--name=value``, if it is there."""
+        return next((value for key, value in self.flags if key == name), None)
+
+    @property
+    def mounts(self) -> tuple[dict[str, str], ...]:
+        """The ``--mount`` flags of a RUN as key to value."""
+        return tuple(
+            dict(item.partition("=")[::2] for item in value.split(",")) for key, value in self.flags if key == "mount"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerStage:
+    """A build stage: ``FROM base AS name`` and what follows it."""
+
+    name: str
+    base: str
+    instructions: tuple[Instruction, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the stages or images that this stage is made from or copies from, unexpanded."""
+        found = [self.base]
+        for instruction in self.instructions:
+            if origin := instruction.flag("from"):
+                found.append(origin)
+            found += [mount["from"] for mount in instruction.mounts if "from" in mount]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def context_paths(self) -> tuple[str, ...]:
+        """Paths of the build context that this stage copies or mounts, unexpanded."""
+        found: list[str] = []
+        for instruction in self.instructions:
+            if instruction.name in {"COPY", "ADD"} and instruction.flag("from") is None:
+                found += shlex.split(instruction.value)[:-1]
+            found += [
+                mount.get("source", mount.get("src", "."))
+                for mount in instruction.mounts
+                if mount.get("type", "bind") == "bind" and "from" not in mount
+            ]
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dockerfile:
+    """The stages of a Dockerfile and the build arguments that it declares with their defaults (None: no default)."""
+
+    stages: tuple[DockerStage, ...]
+    args: Mapping[str, str | None]
+
+    def stage(self, name: str) -> DockerStage | None:
+        """The stage of that name."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def reachable(self, name: str, args: Mapping[str, str]) -> tuple[DockerStage, ...]:
+        """The stages that a build of stage ``name`` runs, in the order of the file (BuildKit skips the others)."""
+        wanted, queue = set[str](), [name]
+        while queue:
+            stage = self.stage(queue.pop())
+            if stage is None or stage.name in wanted:
+                continue
+            wanted.add(stage.name)
+            queue += [self.expand(source, args) for source in stage.sources]
+        return tuple(stage for stage in self.stages if stage.name in wanted)
+
+    def external(self, name: str, args: Mapping[str, str]) -> tuple[str, ...]:
+        """References of the images that a build of stage ``name`` pulls."""
+        names = {stage.name for stage in self.stages} | {"scratch"}
+        found = [
+            self.expand(source, args) for stage in self.reachable(name, args) for source in stage.sources
+        ]
+        return tuple(dict.fromkeys(reference for reference in found if reference not in names))
+
+    def expand(self, text: str, args: Mapping[str, str]) -> str:
+        """``text`` with its ``${VARIABLES}`` replaced by ``args`` or the file's defaults."""
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1] or match[2]
+            return args.get(name) or self.args.get(name) or ""
+
+        return _VARIABLE.sub(value, text)
+
+
+def load_dockerfile(path: Path) -> Dockerfile:
+    """Read the Dockerfile at ``path``."""
+    return parse_dockerfile(path.read_text(encoding="utf-8"))
+
+
+def parse_dockerfile(text: str) -> Dockerfile:
+    """Parse the text of a Dockerfile (https://docs.docker.com/reference/dockerfile/)."""
+    from dockerfile_parse import DockerfileParser  # noqa: PLC0415 - costs 20 ms that `list` should not pay
+
+    args: dict[str, str | None] = {}
+    stages: list[tuple[str, str, list[Instruction]]] = []
+    for item in DockerfileParser(fileobj=io.BytesIO(text.encode())).structure:
+        if item["instruction"] == "COMMENT":
+            continue
+        instruction = _instruction(item["instruction"], item["value"])
+        if instruction.name == "FROM":
+            base, _, alias = instruction.value.partition(" AS ")
+            stages.append((alias.strip() or str(len(stages)), base.strip(), []))
+        elif stages:
+            stages[-1][2].append(instruction)
+        if instruction.name == "ARG":
+            name, has_default, default = instruction.value.partition("=")
+            args[name.strip()] = default.strip().strip('"') if has_default else args.get(name.strip())
+    return Dockerfile(
+        stages=tuple(DockerStage(name=name, base=base, instructions=tuple(body)) for name, base, body in stages),
+        args=args,
+    )
+
+
+def _instruction(name: str, value: str) -> Instruction:
+    flags: list[tuple[str, str]] = []
+    words = value
+    while match := re.match(r"--(\w[\w-]*)(?:=(\S+))?\s+", words):
+        flags.append((match[1], match[2] or ""))
+        words = words[match.end() :]
+    return Instruction(name=name.upper(), flags=tuple(flags), value=" ".join(words.split()))

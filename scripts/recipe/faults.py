@@ -1,0 +1,104 @@
+"""What is wrong with a version manifest, in sentences with a key path: ``image[2].args.X: expected a string, ...``."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from scripts.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+
+class ManifestError(UsageError):
+    """A version manifest has faults; the message has a line for each."""
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{where}: {fault}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``, did you mean "x"?`` with the nearest known name, or ``; known: a, b`` where none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f', did you mean "{near[0]}"?'
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def key_path(location: Sequence[str | int]) -> str:
+    """A location as TOML writes it: ``image[2].args.TORCH_VERSION`` (index from 0)."""
+    path = ""
+    for part in location:
+        if part == "[key]":
+            continue
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One sentence a fault, in the order of the file's keys.
+
+    :param model: the model that was validated; its field names are what an unknown key is compared with.
+    """
+    return [f"{key_path(detail['loc'])}: {_sentence(detail, model)}" for detail in error.errors()]
+
+
+_EXPECTED = {
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "tuple_type": "an array",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "date_type": "a date such as 2025-10-31",
+    "date_from_datetime_parsing": "a date such as 2025-10-31",
+}
+
+
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key{did_you_mean(str(detail['loc'][-1]), _known_keys(model, detail['loc'][:-1]))}"
+    if kind == "missing":
+        return "missing, and it has no default"
+    if kind in _EXPECTED:
+        hint = " (quote it)" if kind == "string_type" and isinstance(value, (int, float)) else ""
+        return f"expected {_EXPECTED[kind]}, got {_shown(value)}{hint}"
+    if kind == "string_pattern_mismatch":
+        return f"{value!r} does not match {detail['ctx']['pattern']}"
+    if kind == "enum":
+        return f"expected {detail['ctx']['expected']}, got {value!r}"
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _shown(value: object) -> str:
+    name = {"dict": "a table", "list": "an array", "bool": "boolean", "int": "integer"}.get(
+        type(value).__name__, type(value).__name__
+    )
+    if isinstance(value, bool):
+        return f"{name} {str(value).lower()}"
+    return name if isinstance(value, (dict, list)) else f"{name} {value}"
+
+
+def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Field names of the table at ``location``, found by walking the model's own annotations."""
+    current: Any = model
+    for part in location:
+        annotation = current if isinstance(part, int) else getattr(current, "model_fields", {})[part].annotation
+        current = _table_type(annotation) or current
+    return list(current.model_fields)
+
+
+def _table_type(annotation: Any) -> Any:
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    found = [_table_type(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((table for table in found if table is not None), None)

@@ -1,0 +1,118 @@
+"""What a build can see, without building: the recipe of an image, part by part, and the hash over it.
+
+Equal recipes give equal images (the build is reproducible), so a recipe that did not change need not be built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from scripts.recipe.dockerfile import Dockerfile
+    from scripts.recipe.matrix import ImageSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The inputs of one build: name of each part to a digest or value. A file's part has its path as its name."""
+
+    parts: Mapping[str, str]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over all parts, in hexadecimal."""
+        return _sha256(json.dumps(dict(sorted(self.parts.items())), separators=(",", ":")).encode())
+
+    def changed(self, before: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of the parts that differ from those of an earlier build, sorted."""
+        return tuple(
+            name for name in sorted({*self.parts, *before}) if self.parts.get(name) != before.get(name)
+        )
+
+
+def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[Path, ...]:
+    """The files of the build context that a build of ``spec`` copies or mounts, sorted.
+
+    :raises UsageError: if one that the Dockerfile names does not exist.
+    """
+    args = spec.build_args
+    found: set[Path] = set()
+    for stage in dockerfile.reachable(spec.stage, args):
+        for name in stage.context_paths:
+            path = root / dockerfile.expand(name, args)
+            if path.is_dir():
+                found |= {item for item in path.rglob("*") if item.is_file() and "__pycache__" not in item.parts}
+            elif path.is_file():
+                found.add(path)
+            else:
+                shown = path.relative_to(root)
+                hint = f": run `invoke lock {spec.family}`" if "locks" in shown.parts else ""
+                raise UsageError(f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}")
+    return tuple(sorted(found))
+
+
+def recipe_of(
+    root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]
+) -> Recipe:
+    """The recipe of an image.
+
+    :param base: digest of the base image, or what else tells one base from another.
+    :param settings: builder settings that change the bytes, such as the compression.
+    """
+    args = spec.build_args
+    declared = {name: value for name, value in args.items() if name in dockerfile.args}
+    parts = {"base": base, "platforms": ",".join(spec.platforms)}
+    parts |= {f"setting {name}": value for name, value in settings.items()}
+    parts |= {f"arg {name}": value for name, value in declared.items()}
+    for stage in dockerfile.reachable(spec.stage, args):
+        text = "\n".join([f"FROM {stage.base}", *(repr(item) for item in stage.instructions)])
+        parts[f"stage {stage.name}"] = _sha256(dockerfile.expand(text, dockerfile_defaults(dockerfile)).encode())
+    for path in context_files(root, spec, dockerfile):
+        parts[path.relative_to(root).as_posix()] = _file_digest(path)
+    return Recipe(parts=parts)
+
+
+def dockerfile_defaults(dockerfile: Dockerfile) -> dict[str, str]:
+    """The defaults of the arguments that no row sets, such as UV_VERSION."""
+    return {name: value for name, value in dockerfile.args.items() if value is not None}
+
+
+def summarise(changed: Iterable[str]) -> str:
+    """The names of changed parts as one reason: what kind of change it is, then which."""
+    return "; ".join(_kinds(tuple(changed)))
+
+
+def _kinds(changed: tuple[str, ...]) -> Iterator[str]:
+    locks = [name for name in changed if "/locks/" in name]
+    settings = [name for name in changed if name.startswith(("setting ", "arg ", "platforms"))]
+    rest = [name for name in changed if name not in {*locks, *settings, "base"}]
+    if "base" in changed:
+        yield "base moved"
+    if locks:
+        yield f"lock changed: {_few([name.rpartition('/')[2].removesuffix('.txt') for name in locks])}"
+    if rest or settings:
+        # A file says more than the stages that use it.
+        yield f"recipe changed: {_few(sorted([*rest, *settings], key=lambda name: name.startswith('stage ')))}"
+
+
+def _few(names: list[str], most: int = 4) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _file_digest(path: Path) -> str:
+    # Only the executable bit reaches an image: git keeps no other, and the Dockerfiles set modes.
+    mode = "x" if path.stat().st_mode & 0o100 else "-"
+    return f"{mode}{_sha256(path.read_bytes())}"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

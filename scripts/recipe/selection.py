@@ -1,0 +1,66 @@
+"""Choose images by family, version and stage, the way the tasks' options name them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scripts.errors import UsageError
+from scripts.recipe.family import State
+from scripts.recipe.faults import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scripts.recipe.matrix import ImageSpec
+
+
+def select(
+    specs: Iterable[ImageSpec], family: str | None = None, version: str | None = None, stage: str | None = None
+) -> tuple[ImageSpec, ...]:
+    """The images of ``family``, of the rows with ``version``, of ``stage``; each may be left out.
+
+    :raises UsageError: for a name that does not exist, with the nearest that does.
+    """
+    chosen: Sequence[ImageSpec] = tuple(specs)
+    for word, wanted, field in (
+        ("family", family, "family"),
+        ("version", version, "version"),
+        ("stage", stage, "stage"),
+    ):
+        if wanted is None:
+            continue
+        known = dict.fromkeys(getattr(spec, field) for spec in chosen)
+        if wanted not in known:
+            owner = f"{family} has " if family and word != "family" else ""
+            raise UsageError(f'{owner}no {word} "{wanted}"{did_you_mean(wanted, known)}')
+        chosen = tuple(spec for spec in chosen if getattr(spec, field) == wanted)
+    return tuple(chosen)
+
+
+def select_buildable(
+    specs: Iterable[ImageSpec],
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    *,
+    every: bool = False,
+    include_frozen: bool = False,
+) -> tuple[ImageSpec, ...]:
+    """What ``build`` builds: the row of ``version``, all active rows (``every``), or the family's default row.
+
+    :raises UsageError: for a frozen or deprecated row without ``include_frozen``, and for contrary options.
+    """
+    if every and version:
+        raise UsageError("--all and --version exclude each other: leave one out")
+    chosen = select(specs, family, version, stage)
+    if not every and version is None:
+        chosen = tuple(spec for spec in chosen if spec.default)
+    if include_frozen:
+        return chosen
+    active = tuple(spec for spec in chosen if spec.state is State.ACTIVE)
+    if not active and not every:
+        spec = chosen[0]
+        raise UsageError(
+            f"{spec.id} is {spec.state} since {spec.since}: {spec.reason}. To build it all the same: --include-frozen"
+        )
+    return active
