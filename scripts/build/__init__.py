@@ -1,0 +1,1 @@
+"""ImageSpec to bake definition to OCI layout and engine."""
