@@ -1,0 +1,134 @@
+"""The product: an OCI image layout directory below ``out/``, and the record of how it was built beside it.
+
+https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from scripts.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+RECORD = "build.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """What a layout's index points to (image-spec, descriptor.md); ``size`` in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """How a layout came to be; ``recipe`` is its recipe part by part."""
+
+    id: str
+    digest: str
+    size: int
+    """Bytes of all blobs, compressed."""
+    recipe: Mapping[str, str]
+    base: str
+    stand_in: bool
+    commit: str
+    epoch: int
+
+
+def directory_of(out: Path, image_id: str) -> Path:
+    """Where the layout of an image stands: its id, with the colon as a file name can have it."""
+    return out / image_id.replace(":", "_")
+
+
+def load_record(out: Path, image_id: str) -> Record | None:
+    """The record of a finished build, or None: not built, or by a version of this tool that wrote another record."""
+    try:
+        record = Record(**json.loads((directory_of(out, image_id) / RECORD).read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return None
+    return record if isinstance(record.recipe, dict) and record.id == image_id else None
+
+
+@contextmanager
+def partial(out: Path, image_id: str) -> Iterator[Path]:
+    """A directory to build into that counts as nothing until ``finish``; removed if it is still there at the end.
+
+    Left-overs of earlier runs of a process that was killed are removed first.
+    """
+    final = directory_of(out, image_id)
+    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(f".{final.name}.*"):
+        owner = left.suffix.removeprefix(".")
+        if not (owner.isdigit() and _alive(int(owner))):
+            shutil.rmtree(left, ignore_errors=True)
+    work = out / f".{final.name}.{os.getpid()}"
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def share_blobs(out: Path, work: Path) -> None:
+    """Make blobs that another layout has too into links to it: the images of a row share gigabytes."""
+    for blob in (work / "blobs" / "sha256").iterdir():
+        for other in out.glob(f"*/blobs/sha256/{blob.name}"):
+            if other.parent != blob.parent and other.stat().st_size == blob.stat().st_size:
+                link = blob.with_name(f"{blob.name}.link")
+                link.hardlink_to(other)
+                link.rename(blob)
+                break
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def finish(out: Path, work: Path, record: Record) -> Path:
+    """Write the record and put the layout in its place: after this, and not before, the image counts as built."""
+    share_blobs(out, work)
+    (work / RECORD).write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    final = directory_of(out, record.id)
+    old = out / f".{final.name}.{os.getpid()}.old"
+    try:
+        if final.exists():
+            final.rename(old)
+        work.rename(final)
+    except BaseException:
+        if old.exists() and not final.exists():
+            old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def read_descriptor(layout: Path) -> Descriptor:
+    """The one descriptor of a layout's index.
+
+    :raises BuildError: if the directory is not a layout of one image.
+    """
+    try:
+        (entry,) = json.loads((layout / "index.json").read_text(encoding="utf-8"))["manifests"]
+        return Descriptor(media_type=entry["mediaType"], digest=entry["digest"], size=entry["size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"{layout}: not an OCI layout of one image: {error}") from error
+
+
+def size_of(layout: Path) -> int:
+    """Bytes of all blobs of a layout."""
+    return sum(path.stat().st_size for path in (layout / "blobs").rglob("*") if path.is_file())

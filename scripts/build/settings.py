@@ -1,0 +1,57 @@
+"""The maintainer's choices for a build: invoke.yaml, then INVOKE_* (Invoke merges both), then flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.build.sources import wheel_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is the maintainer's to choose: from invoke.yaml, the environment and the tasks' flags."""
+
+    root: Path
+    out: Path
+    cache: Path
+    registry: str
+    source: str = ""
+    builder: str = ""
+    ca_bundle: str = ""
+    index_url: str = ""
+    wheels: tuple[Path, ...] = ()
+    progress: str = "auto"
+    no_cache: bool = False
+    force: str = ""
+    """Why everything is to be built whatever its recipe; empty: only what changed."""
+    overrides: tuple[str, ...] = ()
+    """``KEY=VALUE`` settings of bake targets (``docker buildx bake --set``), without the target."""
+
+
+def load_settings(root: Path, configured: Any, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Settings of a build.
+
+    :param configured: the section ``images`` of Invoke's configuration.
+    :param flags: what was given on the command line; None where it was not.
+    """
+    cache = configured.cache or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "images"
+    index = configured.index_url or next(filter(None, map(environment.get, INDEX_VARIABLES)), "")
+    chosen = {"builder": configured.builder, "registry": configured.registry}
+    chosen |= {name: value for name, value in flags.items() if value is not None}
+    return Settings(
+        root=root,
+        out=root / configured.out,
+        cache=Path(cache),
+        source=configured.source,
+        ca_bundle=configured.ca_bundle or environment.get("SSL_CERT_FILE", ""),
+        index_url=index,
+        wheels=wheel_folders(configured.wheels, environment),
+        **{**chosen, "registry": chosen["registry"].rstrip("/")},
+    )

@@ -1,0 +1,79 @@
+"""Between Invoke and the library: what a task's options mean, how its rows are printed and how it fails."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context, Exit, task
+
+from scripts.errors import ImagesError, UsageError
+from scripts.table import render_json, render_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+OPTIONS = {
+    "family": "directory of the family: cpu, cuda, deprecated-ngc",
+    "version": "version of a row, such as 12.1",
+    "stage": "stage of the Dockerfile, such as torch",
+    "all": "all active images of the family",
+    "include_frozen": "frozen and deprecated images too",
+    "format": "table or json",
+    "set": "KEY=VALUE for every bake target, as docker buildx bake --set; repeatable",
+    "no_cache": "build every step anew",
+    "force": "build although nothing changed",
+    "registry": "registry and organisation to name the images for, such as localhost:5000",
+    "builder": "buildx builder to build with",
+    "platform": "OCI platforms to build for instead of the rows', comma-separated",
+    "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
+    "real_bases": "refuse stand-in bases",
+    "dry_run": "show what would be done and stop",
+    "upgrade": "take the newest versions that fit instead of keeping the lock's",
+    "check": "say where requirements and locks disagree, offline, and change nothing",
+}
+
+
+def command(function: Callable[..., None]) -> Any:
+    """An Invoke task that ends an expected failure with its sentence and exit code, never with a traceback."""
+
+    @functools.wraps(function)
+    def run(c: Context, *args: Any, **kwargs: Any) -> None:
+        try:
+            function(c, *args, **kwargs)
+        except ImagesError as error:
+            raise Exit(str(error), code=error.exit_code) from None
+        except KeyboardInterrupt:
+            raise Exit("interrupted: what was under way does not count as built", code=130) from None
+        except BrokenPipeError:
+            # Whoever read our table (head, less) has enough: not a failure.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    parameters = dict(list(inspect.signature(function).parameters.items())[1:])
+    return task(
+        run,
+        name=function.__name__.rstrip("_"),
+        auto_shortflags=False,
+        help={name: OPTIONS[name] for name in parameters},
+        iterable=[name for name in parameters if name == "set"],
+        # The family is given without its flag, also where it may be left out.
+        positional=[name for name in parameters if name == "family"],
+    )
+
+
+def say(line: str) -> None:
+    """A line for the person who waits, on stderr: stdout is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(rows: Sequence[Mapping[str, Any]], format: str, columns: dict[str, int | None]) -> None:
+    """Print rows on stdout in the asked format."""
+    if format == "json":
+        print(render_json(rows))
+    elif format == "table":
+        print(render_table(rows, columns))
+    else:
+        raise UsageError(f'--format: expected table or json, got "{format}"')

@@ -1,0 +1,267 @@
+"""The maintainers' commands: ``invoke --list``. Thin: a task reads options and settings, calls scripts/, and prints.
+
+What takes long to import is imported by the tasks that need it: ``invoke list`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context, Exit
+
+from scripts.console import command, say, show
+from scripts.errors import BuildError, UsageError
+from scripts.positional import allow_optional_positionals
+from scripts.recipe.faults import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scripts.build.plan import Step
+    from scripts.build.settings import Settings
+    from scripts.recipe.matrix import ImageSpec
+
+ROOT = Path(__file__).resolve().parent
+allow_optional_positionals(frozenset({"list", "plan", "bases"}))
+
+PROGRESS = ("auto", "plain", "tty", "rawjson", "quiet")
+
+
+@command
+def list_(c: Context, family: str | None = None, format: str = "table") -> None:
+    """List the images of all families, or of one."""
+    from scripts.recipe.selection import select
+
+    rows = [image_row(spec) for spec in select(images(), family)]
+    show(rows, format, {"id": None, "base": 28, "versions": 22, "gpu": None, "state": None})
+
+
+@command
+def plan(
+    c: Context,
+    family: str | None = None,
+    version: str | None = None,
+    stage: str | None = None,
+    format: str = "table",
+) -> None:
+    """Say for each image whether it would be built, and why."""
+    from scripts.recipe.selection import select
+
+    show_plan(plan_of(select(images(), family, version, stage), settings_of(c)), format)
+
+
+@command
+def build(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    all: bool = False,
+    include_frozen: bool = False,
+    force: bool = False,
+    no_cache: bool = False,
+    real_bases: bool = False,
+    dry_run: bool = False,
+    set: list[str] = (),  # type: ignore[assignment]  # Invoke gives a list
+    builder: str | None = None,
+    registry: str | None = None,
+    platform: str | None = None,
+    progress: str = "auto",
+    format: str = "table",
+) -> None:
+    """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
+    from scripts.build import build as builds
+    from scripts.build.engine import require_engine
+    from scripts.build.load import load_all
+
+    if progress not in PROGRESS:
+        raise UsageError(f'--progress: no "{progress}"{did_you_mean(progress, PROGRESS)}')
+    specs = chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
+    settings = settings_of(
+        c,
+        builder=builder,
+        registry=registry,
+        progress=progress,
+        no_cache=no_cache,
+        overrides=tuple(set),
+        force=f"forced: {forced}" if forced else "",
+    )
+    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+    steps = plan_of(specs, settings)
+    if real_bases:
+        refuse_stand_ins(steps)
+    if dry_run:
+        show_plan(steps, format)
+        return
+    builds.carry_out(steps, settings, say)
+    rows = []
+    names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
+    for row, loaded in load_all(names, settings.out):
+        rows.append(row)
+        if loaded:
+            say(f"{row['id']}: loaded into the engine as {row['reference']}")
+    show(rows, format, {"id": None, "digest": 19, "MB": None, "reference": None})
+
+
+@command
+def bake(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    all: bool = False,
+    include_frozen: bool = False,
+    platform: str | None = None,
+) -> None:
+    """Print the bake definition (JSON) that a build would run."""
+    from scripts.build import build as builds
+    from scripts.build.bake import render_bake
+
+    settings = settings_of(c)
+    specs = chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    steps = plan_of(specs, settings)
+    with tempfile.TemporaryDirectory() as work:
+        prepared = builds.prepare(steps, settings, Path(work), say)
+    print(render_bake(prepared, root=ROOT), end="")
+
+
+@command
+def bases(c: Context, family: str | None = None, version: str | None = None, format: str = "table") -> None:
+    """Make the stand-in bases, of all rows that have one or of those named; what is made is kept."""
+    from scripts.build.bases import STAND_INS, make_stand_in
+    from scripts.build.engine import require_engine
+    from scripts.recipe.selection import select
+
+    references = dict.fromkeys(spec.base for spec in select(images(), family, version) if spec.base in STAND_INS)
+    if not references:
+        raise UsageError(f"none of these images has a stand-in base; those that have one: {', '.join(STAND_INS)}")
+    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+    cache = settings_of(c).cache / "bases"
+    made = [make_stand_in(reference, cache, say=say) for reference in references]
+    rows = [{"base": item.reference, "digest": item.digest, "layout": str(item.layout)} for item in made]
+    show(rows, format, {"base": None, "digest": 19})
+
+
+@command
+def lock(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    upgrade: bool = False,
+    check: bool = False,
+) -> None:
+    """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
+    from scripts.build import locking
+
+    if check:
+        locking.check(ROOT, families(), family, version)
+        return
+    for line in locking.write(ROOT, families(), family, version, settings_of(c).wheels, upgrade=upgrade):
+        say(line)
+
+
+@command
+def doctor(c: Context, format: str = "table") -> None:
+    """Say what this machine has of what the tasks need, and how to get what it lacks."""
+    from scripts.doctor import examine, rows_of
+
+    findings = examine(ROOT)
+    show(rows_of(findings), format, {"what": None, "found": 18, "needed": 14, "ok": None, "fix": 30})
+    if any(finding.required and not finding.ok for finding in findings):
+        raise Exit("something that builds need is lacking: see the column fix", code=3)
+
+
+def families() -> Any:
+    """All families of this repository."""
+    from scripts.recipe.matrix import load_families
+
+    return load_families(ROOT)
+
+
+def images() -> tuple[ImageSpec, ...]:
+    """All images of this repository."""
+    from scripts.recipe.matrix import expand_all
+
+    return expand_all(families())
+
+
+def chosen(
+    family: str, version: str | None, stage: str | None, *, every: bool, include_frozen: bool, platform: str | None
+) -> tuple[ImageSpec, ...]:
+    """The images that a build's options name, with a warning for those that are no longer maintained."""
+    from dataclasses import replace
+
+    from scripts.recipe.selection import select_buildable
+
+    specs = select_buildable(images(), family, version, stage, every=every, include_frozen=include_frozen)
+    for spec in specs:
+        if spec.reason:
+            say(f"warning: {spec.id} is {spec.state} since {spec.since}: {spec.reason}")
+    if platform:
+        specs = tuple(replace(spec, platforms=tuple(platform.split(","))) for spec in specs)
+    return specs
+
+
+def settings_of(c: Context, **flags: Any) -> Settings:
+    """Settings from invoke.yaml, INVOKE_* and the flags that were given."""
+    from scripts.build.settings import load_settings
+
+    return load_settings(ROOT, c.config.images, os.environ, flags)
+
+
+def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
+    """The plan of a build of ``specs``."""
+    from scripts.build.plan import plan_builds
+
+    return plan_builds(tuple(specs), root=ROOT, out=settings.out, cache=settings.cache / "bases", force=settings.force)
+
+
+def refuse_stand_ins(steps: Iterable[Step]) -> None:
+    """Refuse a plan that would build on stand-ins, for --real-bases."""
+    faults = {step.base.reference: step.base.why for step in steps if step.base.stand_in}
+    if faults:
+        raise BuildError(
+            "\n".join(
+                f"{name}: could not be resolved, and --real-bases was given: {why}" for name, why in faults.items()
+            )
+        )
+
+
+def show_plan(steps: Iterable[Step], format: str) -> None:
+    """Print a plan."""
+    rows = [
+        {
+            "id": step.spec.id,
+            "action": str(step.action),
+            "why": step.why,
+            "base": step.base.reference,
+            "base digest": step.base.digest,
+            "stand-in": step.base.stand_in,
+            "recipe": step.recipe.hash,
+        }
+        for step in steps
+    ]
+    show(rows, format, {"id": None, "action": None, "why": 38})
+
+
+def image_row(spec: ImageSpec) -> dict[str, Any]:
+    """A row of ``list``."""
+    versions = {"python": spec.python, **({"cuda": spec.cuda} if spec.cuda else {}), **spec.packages}
+    return {
+        "id": spec.id,
+        "family": spec.family,
+        "repository": spec.repository,
+        "tag": spec.tag,
+        "stage": spec.stage,
+        "base": spec.base,
+        "versions": versions,
+        "platforms": list(spec.platforms),
+        "gpu": spec.gpu,
+        "state": str(spec.state),
+        "reason": spec.reason,
+        "since": spec.since,
+    }
