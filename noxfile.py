@@ -1,0 +1,81 @@
+"""Nox sessions: everything that is checked. ``./scripts/nox`` runs them all, in this order.
+
+Sessions share the maintainers' environment of the wrapper where there is one; a plain ``nox`` makes one a session.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+# The `nox` script, unlike `python -m nox`, does not put the directory of the noxfile on sys.path.
+sys.path.insert(0, str(ROOT))
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests", "integration"]
+nox.options.error_on_missing_interpreters = True
+
+PYTHON = ["noxfile.py", "tasks.py", "scripts", "tests"]
+SHELL_SHEBANGS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash", "# shellcheck shell=")
+# The wrapper's environment has everything, at the versions of requirements.txt; see scripts/setup.
+SHARED = "IMAGES_SETUP" in os.environ
+
+
+def _install(session: nox.Session) -> None:
+    if not SHARED:
+        session.install("--quiet", "--require-hashes", "--requirement", "requirements.txt")
+
+
+def _shell_scripts() -> list[str]:
+    found = []
+    for top in ("scripts", ".ci"):
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.is_file() and path.suffix in {"", ".sh"}:
+                start = path.read_text(encoding="utf-8", errors="replace")[:60]
+                if start.startswith(SHELL_SHEBANGS):
+                    found.append(path.relative_to(ROOT).as_posix())
+    return found
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def lint(session: nox.Session) -> None:
+    """Ruff on Python, hadolint on Dockerfiles, shellcheck on shell scripts."""
+    _install(session)
+    session.run("ruff", "check", *PYTHON)
+    session.run("ruff", "format", "--check", "--diff", *PYTHON)
+    session.run(
+        "hadolint",
+        *(
+            path.relative_to(ROOT).as_posix()
+            for path in sorted(ROOT.glob("*/**/*Dockerfile*"))
+            if ".venv" not in path.parts and ".nox" not in path.parts and "out" not in path.parts
+        ),
+    )
+    session.run("shellcheck", "--external-sources", *_shell_scripts())
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on everything."""
+    _install(session)
+    session.run("mypy", *PYTHON)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def tests(session: nox.Session) -> None:
+    """Unit tests with branch coverage; no engine."""
+    _install(session)
+    session.run("pytest", "-n", "2", "-m", "not engine", "--cov", "--cov-branch", "--cov-report=term", *session.posargs)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def integration(session: nox.Session) -> None:
+    """Build the CPU and the CUDA image on a real engine and try them; makes the stand-in bases where needed."""
+    _install(session)
+    session.run("invoke", "build", "cpu", "--version", "3.11")
+    session.run("invoke", "build", "cuda", "--version", "12.1", "--stage", "cuda")
+    session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", *session.posargs)

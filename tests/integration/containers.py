@@ -1,0 +1,135 @@
+"""Containers for tests: started with a label, waited for with a limit, always removed."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import docker
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from docker.models.containers import Container as EngineContainer
+
+LABEL = "ai.vessl.images.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that was started; seconds are limits, after which AssertionError shows its log."""
+
+    engine: EngineContainer
+
+    def exec(self, *argv: str, seconds: int = 20, user: str = "") -> Finished:
+        """Run a command in it, not through a shell; one that takes too long ends with code 124 or 137."""
+        limited = ["timeout", "-k", "1", str(seconds), *argv]
+        result: Any = self.engine.exec_run(limited, demux=True, user=user)  # its type depends on demux
+        stdout, stderr = result.output
+        return Finished(result.exit_code, (stdout or b"").decode(), (stderr or b"").decode())
+
+    def read(self, *argv: str) -> str:
+        """Return what a command prints; it has to succeed."""
+        done = self.exec(*argv)
+        assert done.code == 0, f"{argv} ended with code {done.code}: {done.stderr}"
+        return done.stdout
+
+    @property
+    def log(self) -> str:
+        """Standard output and standard error so far."""
+        return self.engine.logs().decode(errors="replace")
+
+    def port(self, inside: int) -> int:
+        """Return the port on 127.0.0.1 that leads to a published one; a restart changes it."""
+        self.engine.reload()
+        published: list[dict[str, str]] | None = self.engine.ports.get(f"{inside}/tcp")
+        assert published, f"port {inside} is not published: has the container ended?\n{self.log}"
+        return int(published[0]["HostPort"])
+
+    def wait_until(self, what: str, check: Callable[[], bool], seconds: float = 30) -> None:
+        """Poll until true."""
+        deadline = time.monotonic() + seconds
+        while not check():
+            self.engine.reload()
+            alive = self.engine.status in ("created", "running")
+            assert alive, f"the container ended before {what}:\n{self.log}"
+            assert time.monotonic() < deadline, f"no {what} within {seconds} s:\n{self.log}"
+            time.sleep(0.05)
+
+    def wait_for_port(self, inside: int, seconds: float = 30) -> int:
+        """Wait for a server that speaks first, as sshd does (the engine's proxy accepts before anyone listens)."""
+        port = self.port(inside)
+
+        def answers() -> bool:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                    return bool(connection.recv(1))
+            except OSError:
+                return False
+
+        self.wait_until(f"answer on port {inside}", answers, seconds)
+        return port
+
+    def wait_for_http(self, path: str, inside: int, headers: Mapping[str, str], seconds: float = 30) -> str:
+        """Wait for status 200, and return the address of the server without the path."""
+        base = f"http://127.0.0.1:{self.port(inside)}"
+
+        def answers() -> bool:
+            try:
+                return requests.get(base + path, headers=dict(headers), timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+        self.wait_until(f"answer from {path}", answers, seconds)
+        return base
+
+    def wait(self, seconds: float = 30) -> int:
+        """Return the exit code once it has ended."""
+        code: int = self.engine.wait(timeout=seconds)["StatusCode"]
+        return code
+
+    def finish(self, seconds: float = 30) -> Finished:
+        """Wait until it has ended, and return what it wrote."""
+        code = self.wait(seconds)
+        streams = (self.engine.logs(stdout=out, stderr=not out).decode() for out in (True, False))
+        return Finished(code, *streams)
+
+
+@contextmanager
+def running(image: str, *command: str, ports: Sequence[int] = (), **options: Any) -> Iterator[Container]:
+    """Start a container, publish ports on random ones of 127.0.0.1, and remove it whatever happens.
+
+    Options are those of ``containers.create`` in the Docker SDK. No command: the one of the image.
+    """
+    client = docker.from_env(timeout=60)
+    try:
+        published = {f"{port}/tcp": ("127.0.0.1", 0) for port in ports}
+        engine = client.containers.create(
+            image, list(command) or None, labels={LABEL: "1"}, ports=published, detach=True, **options
+        )
+        try:
+            engine.start()
+            yield Container(engine)
+        finally:
+            engine.remove(force=True, v=True)
+    finally:
+        client.close()
+
+
+def run(image: str, *command: str, seconds: float = 30, **options: Any) -> Finished:
+    """Run a container until it ends."""
+    with running(image, *command, **options) as container:
+        return container.finish(seconds)
