@@ -193,17 +193,13 @@ def chosen(
     family: str, version: str | None, stage: str | None, *, every: bool, include_frozen: bool, platform: str | None
 ) -> tuple[ImageSpec, ...]:
     """The images that a build's options name, with a warning for those that are no longer maintained."""
-    from dataclasses import replace
-
-    from scripts.recipe.selection import select_buildable
+    from scripts.recipe.selection import narrow_platforms, select_buildable
 
     specs = select_buildable(images(), family, version, stage, every=every, include_frozen=include_frozen)
     for spec in specs:
         if spec.reason:
             say(f"warning: {spec.id} is {spec.state} since {spec.since}: {spec.reason}")
-    if platform:
-        specs = tuple(replace(spec, platforms=tuple(platform.split(","))) for spec in specs)
-    return specs
+    return narrow_platforms(specs, tuple(platform.split(","))) if platform else specs
 
 
 def settings_of(c: Context, **flags: Any) -> Settings:

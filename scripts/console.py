@@ -28,7 +28,7 @@ OPTIONS = {
     "force": "build although nothing changed",
     "registry": "registry and organisation to name the images for, such as localhost:5000",
     "builder": "buildx builder to build with",
-    "platform": "OCI platforms to build for instead of the rows', comma-separated",
+    "platform": "only these of the rows' OCI platforms, comma-separated",
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
@@ -44,6 +44,7 @@ def command(function: Callable[..., None]) -> Any:
     def run(c: Context, *args: Any, **kwargs: Any) -> None:
         try:
             function(c, *args, **kwargs)
+            sys.stdout.flush()
         except ImagesError as error:
             raise Exit(str(error), code=error.exit_code) from None
         except KeyboardInterrupt:

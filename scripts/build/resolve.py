@@ -90,6 +90,8 @@ def resolve(
 
 def _uv(work: Path, *arguments: str) -> None:
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+    # Nothing is built, so this interpreter does: uv would fetch one of the row's version for each call.
+    command += ["--python", sys.executable, "--no-python-downloads"]
     done = subprocess.run(
         [*command, "--only-binary", ":all:", *arguments], cwd=work, capture_output=True, text=True, check=False
     )
@@ -105,10 +107,10 @@ def _on_cpu(pin: Pin, python: str, architecture: str, index: str, wheels: Iterab
         answer = requests.get(page, timeout=TIMEOUT)
         answer.raise_for_status()
         known: list[tuple[str, str | Path]] = list(_links(answer.text))
-        why = f"{page} lists no hash for it"
+        why = "its index lists no hash for it"  # no lock names an index's host
     except requests.RequestException:
         known = []
-        why = f"{index} could not be reached when this lock was made"
+        why = "its index could not be reached when this lock was made"
     for folder in wheels:
         known += [(path.name, path) for path in sorted(folder.glob("*.whl"))]
     for filename, source in known:

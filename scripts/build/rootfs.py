@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scripts.build.apt import install_packages, load_sources
 from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-APT_DIRECTORY: Final = Path("/etc/apt")
+    from scripts.build.apt import AptSource
+
+SYSTEM: Final = Path("/")
 COMMON: Final = Path(__file__).with_name("standin") / "common"
 KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 POCKETS: Final = ("", "-updates", "-security")
@@ -40,7 +43,6 @@ EXCLUDED: Final = (
     "path-include=/usr/share/locale/locale.alias",
     "path-exclude=/usr/lib/python3*/EXTERNALLY-MANAGED",
 )
-_ONE_LINE: Final = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#]+)")
 # A mirror with a name and password in its address is passed over: the address is written into the stand-in.
 _USABLE: Final = re.compile(r"https?://[^@\s]+")
 
@@ -62,36 +64,15 @@ class Rootfs:
     python_version: str
 
 
-def parse_one_line_sources(text: str) -> list[Source]:
-    """Debian suites named by the one-line format (``sources.list``, see sources.list(5))."""
-    lines = (_ONE_LINE.match(line.strip()) for line in text.splitlines())
+def debian_suites(sources: Iterable[AptSource]) -> list[Source]:
+    """Every Debian suite that these apt sources give, in their order."""
     return [
-        source
-        for line in lines
-        if line
-        for source in _sources([line["uri"]], [line["suite"]], line["components"].split())
+        Source(uri=source.uri, suite=suite, pocket=dash + pocket)
+        for source in sources
+        if "main" in source.components and _USABLE.fullmatch(source.uri)
+        for suite, dash, pocket in (name.partition("-") for name in source.suites)
+        if suite in SUITES and dash + pocket in POCKETS
     ]
-
-
-def parse_deb822_sources(text: str) -> list[Source]:
-    """Debian suites named by the deb822 format (``*.sources``, see sources.list(5))."""
-    sources: list[Source] = []
-    for stanza in re.split(r"\n\s*\n", text):
-        fields = _deb822_fields(stanza)
-        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in ("no", "false", "0"):
-            sources += _sources(fields.get("uris", []), fields.get("suites", []), fields.get("components", []))
-    return sources
-
-
-def load_sources(apt: Path) -> list[Source]:
-    """Every Debian suite that apt fetches from by the files in this directory, in apt's order of files."""
-    sources: list[Source] = []
-    for path in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))):
-        if path.suffix == ".sources":
-            sources += parse_deb822_sources(path.read_text(encoding="utf-8"))
-        elif path.suffix == ".list" and path.is_file():
-            sources += parse_one_line_sources(path.read_text(encoding="utf-8"))
-    return sources
 
 
 def render_sources(suite: str, sources: Sequence[Source]) -> str:
@@ -99,7 +80,7 @@ def render_sources(suite: str, sources: Sequence[Source]) -> str:
     chosen = [found for pocket in POCKETS if (found := _mirror(suite, pocket, sources))]
     if not chosen or chosen[0].pocket:
         raise BuildError(
-            f"no Debian mirror in {APT_DIRECTORY}/sources.list and sources.list.d, needed for a stand-in base of {suite}: "
+            f"no Debian mirror in /etc/apt/sources.list and sources.list.d, needed for a stand-in base of {suite}: "
             f"expected a source with a Debian suite ({', '.join(sorted(SUITES))}), the component main and an http or https "
             "address without a password; add one there",
         )
@@ -122,7 +103,7 @@ def mmdebstrap_options(packages: Iterable[str]) -> list[str]:
 
 def make_rootfs(suite: str, packages: Sequence[str], *, python: str, work: Path, say: Callable[[str], None]) -> Rootfs:
     """Make the root filesystem in the directory ``work``; ``python`` is the command in it whose version is measured."""
-    sources = render_sources(suite, load_sources(APT_DIRECTORY))
+    sources = render_sources(suite, debian_suites(load_sources(SYSTEM)))
     _ensure_mmdebstrap(say)
     (work / "debian.sources").write_text(sources, encoding="utf-8")
     tar, version = work / "rootfs.tar", work / "python-version"
@@ -178,34 +159,9 @@ def _ensure_mmdebstrap(say: Callable[[str], None]) -> None:
             "run `apt-get install mmdebstrap debian-archive-keyring` as root on Debian or Ubuntu",
         )
     say("installing mmdebstrap and debian-archive-keyring on this machine with apt-get")
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update"], env=env)
-    run(["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap", "debian-archive-keyring"], env=env)
+    install_packages(["mmdebstrap", "debian-archive-keyring"], root=SYSTEM)
 
 
 def _mirror(suite: str, pocket: str, sources: Sequence[Source]) -> Source | None:
     candidates = [source for source in sources if source.pocket == pocket]
     return min(candidates, key=lambda source: source.suite != suite, default=None)
-
-
-def _sources(uris: Iterable[str], suites: Sequence[str], components: Sequence[str]) -> Iterator[Source]:
-    if "main" not in components:
-        return
-    for uri in uris:
-        for name in suites:
-            suite, dash, pocket = name.partition("-")
-            if _USABLE.fullmatch(uri) and suite in SUITES and dash + pocket in POCKETS:
-                yield Source(uri=uri, suite=suite, pocket=dash + pocket)
-
-
-def _deb822_fields(stanza: str) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    name = ""
-    for line in stanza.splitlines():
-        if line.startswith("#"):
-            continue
-        values = line
-        if not line.startswith((" ", "\t")):
-            name, _, values = line.partition(":")
-        fields.setdefault(name.lower(), []).extend(values.split())
-    return fields

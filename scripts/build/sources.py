@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,8 +92,14 @@ def _digest_in_registry(reference: str) -> tuple[str | None, str]:
     except FileNotFoundError:
         return None, "no docker client to ask with"
     if done.returncode:
-        return None, (done.stderr.strip().splitlines() or ["no answer"])[-1].removeprefix("ERROR: ")
+        return None, _short((done.stderr.strip().splitlines() or ["no answer"])[-1])
     return str(json.loads(done.stdout)["digest"]), ""
+
+
+def _short(complaint: str) -> str:
+    """What a registry client says, without the address it asked, where the reason is that the host is not found."""
+    lookup = re.search(r"lookup ([^\s:]+)(?: on \S+)?: (no such host)$", complaint)
+    return f"{lookup[1]}: {lookup[2]}" if lookup else complaint.removeprefix("ERROR: ")
 
 
 def _digest_in_engine(reference: str) -> str | None:

@@ -10,13 +10,14 @@ import io
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::[-+][^}]*)?\}|(\w+))")
+_AS = re.compile(r"\s+AS\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,7 @@ class Dockerfile:
     def external(self, name: str, args: Mapping[str, str]) -> tuple[str, ...]:
         """References of the images that a build of stage ``name`` pulls."""
         names = {stage.name for stage in self.stages} | {"scratch"}
-        found = [
-            self.expand(source, args) for stage in self.reachable(name, args) for source in stage.sources
-        ]
+        found = [self.expand(source, args) for stage in self.reachable(name, args) for source in stage.sources]
         return tuple(dict.fromkeys(reference for reference in found if reference not in names))
 
     def expand(self, text: str, args: Mapping[str, str]) -> str:
@@ -107,7 +106,7 @@ class Dockerfile:
 
         def value(match: re.Match[str]) -> str:
             name = match[1] or match[2]
-            return args.get(name) or self.args.get(name) or ""
+            return (args[name] if name in args else self.args.get(name)) or ""
 
         return _VARIABLE.sub(value, text)
 
@@ -123,18 +122,20 @@ def parse_dockerfile(text: str) -> Dockerfile:
 
     args: dict[str, str | None] = {}
     stages: list[tuple[str, str, list[Instruction]]] = []
-    for item in DockerfileParser(fileobj=io.BytesIO(text.encode())).structure:
+    file: Any = io.BytesIO(text.encode())  # bytes are what it reads, other than its annotation says
+    for item in DockerfileParser(fileobj=file).structure:
         if item["instruction"] == "COMMENT":
             continue
         instruction = _instruction(item["instruction"], item["value"])
         if instruction.name == "FROM":
-            base, _, alias = instruction.value.partition(" AS ")
-            stages.append((alias.strip() or str(len(stages)), base.strip(), []))
+            base, _, alias = _AS.sub("\n", instruction.value, count=1).partition("\n")
+            stages.append((alias or str(len(stages)), base, []))
         elif stages:
             stages[-1][2].append(instruction)
         if instruction.name == "ARG":
-            name, has_default, default = instruction.value.partition("=")
-            args[name.strip()] = default.strip().strip('"') if has_default else args.get(name.strip())
+            for word in shlex.split(instruction.value):
+                name, has_default, default = word.partition("=")
+                args[name] = default if has_default else args.get(name)
     return Dockerfile(
         stages=tuple(DockerStage(name=name, base=base, instructions=tuple(body)) for name, base, body in stages),
         args=args,
@@ -147,4 +148,4 @@ def _instruction(name: str, value: str) -> Instruction:
     while match := re.match(r"--(\w[\w-]*)(?:=(\S+))?\s+", words):
         flags.append((match[1], match[2] or ""))
         words = words[match.end() :]
-    return Instruction(name=name.upper(), flags=tuple(flags), value=" ".join(words.split()))
+    return Instruction(name=name.upper(), flags=tuple(flags), value=words.strip())

@@ -9,23 +9,25 @@ from __future__ import annotations
 import datetime
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints, ValidationError
 
 from scripts.recipe.faults import ManifestError, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 FILENAME = "versions.toml"
 SCHEMA = Path(__file__).with_name("versions.schema.json")
 
 
 def _refuse_datetime(value: object) -> object:
-    # A TOML date-time would be cut to its date without a word.
-    if isinstance(value, datetime.datetime):
+    # A TOML date-time would be cut to its date without a word, and a number be taken for seconds since 1970.
+    if isinstance(value, (datetime.datetime, int, float)):
         raise ValueError("expected a date without a time, such as 2025-10-31")  # noqa: TRY004 - what pydantic reports
     return value
 
@@ -37,6 +39,7 @@ ArgName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 # Normalised names only (PEP 503), so that a lock can be compared with the version manifest word by word.
 Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Platform = Annotated[str, StringConstraints(pattern=r"^linux/(amd64|arm64)$")]
+Platforms = Annotated[tuple[Platform, ...], Field(min_length=1)]
 Day = Annotated[datetime.date, BeforeValidator(_refuse_datetime)]
 
 
@@ -64,7 +67,7 @@ class Stage(_Table):
 class Defaults(_Table):
     """What every row has unless it says otherwise."""
 
-    platforms: tuple[Platform, ...] = ("linux/amd64",)
+    platforms: Platforms = ("linux/amd64",)
     """OCI platforms that the image is built for."""
     gpu: StrictBool = False
     """Whether the image is meant to run on a GPU."""
@@ -83,7 +86,9 @@ class Row(_Table):
 
     version: Version
     """What --version selects; unique in the family."""
-    base: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[\w][\w.-]*(@sha256:[0-9a-f]{64})?$")]
+    base: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$")
+    ]
     """Reference of the base image, in the familiar form: python:3.11-slim-bookworm, nvcr.io/nvidia/cuda:..."""
     python: MinorVersion
     """The Python that runs in the image, such as "3.11"."""
@@ -93,11 +98,11 @@ class Row(_Table):
     """Pinned distributions that the tag or the family promises: torch, torchvision, tensorflow-cpu."""
     constraints: tuple[Text, ...] = ()
     """PEP 508 constraints on all other distributions, such as "numpy<2"."""
-    stages: tuple[Text, ...] | None = None
+    stages: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     """Stages that this row has; all of the family's when absent."""
     note: Text | None = None
     """What could not be verified about this row, for its maintainers to read."""
-    platforms: tuple[Platform, ...] | None = None
+    platforms: Platforms | None = None
     """As in defaults."""
     gpu: StrictBool | None = None
     """As in defaults."""
@@ -126,11 +131,11 @@ class Manifest(_Table):
     """Wheel index that torch comes from, if it is not the default package index."""
     layers: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], tuple[Text, ...]] = {}
     """Layers of Python packages, large and stable first: name to patterns of distribution names. First match wins."""
-    stages: dict[Text, Stage]
+    stages: Annotated[dict[Text, Stage], Field(min_length=1)]
     """Stages of the Dockerfile that are published."""
     defaults: Defaults = Defaults()
     """What every row has unless it says otherwise."""
-    image: tuple[Row, ...]
+    image: Annotated[tuple[Row, ...], Field(min_length=1)]
     """The rows."""
 
 
@@ -183,7 +188,9 @@ def family_directories(root: Path) -> tuple[Path, ...]:
 
 def layer_of(distribution: str, layers: Mapping[str, Iterable[str]]) -> str | None:
     """The first layer that has a pattern for a distribution."""
-    return next((name for name, patterns in layers.items() if any(fnmatch(distribution, item) for item in patterns)), None)
+    return next(
+        (name for name, patterns in layers.items() if any(fnmatch(distribution, item) for item in patterns)), None
+    )
 
 
 def render_schema() -> str:

@@ -49,9 +49,17 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
     :param model: the model that was validated; its field names are what an unknown key is compared with.
     """
-    return [f"{key_path(detail['loc'])}: {_sentence(detail, model)}" for detail in error.errors()]
+    return [
+        f"{key_path(detail['loc'])}: {_sentence(detail, model)}"
+        for detail in error.errors()
+        if not (detail["type"] == "too_short" and detail["input"])  # its items are at fault, and have been named
+    ]
 
 
+_SENTENCES = {
+    "missing": "missing, and it has no default",
+    "too_short": "expected at least one, got none",
+}
 _EXPECTED = {
     "string_type": "a string",
     "bool_type": "true or false",
@@ -67,8 +75,8 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return f"unknown key{did_you_mean(str(detail['loc'][-1]), _known_keys(model, detail['loc'][:-1]))}"
-    if kind == "missing":
-        return "missing, and it has no default"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
     if kind in _EXPECTED:
         hint = " (quote it)" if kind == "string_type" and isinstance(value, (int, float)) else ""
         return f"expected {_EXPECTED[kind]}, got {_shown(value)}{hint}"
@@ -80,7 +88,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _shown(value: object) -> str:
-    name = {"dict": "a table", "list": "an array", "bool": "boolean", "int": "integer"}.get(
+    name = {"dict": "a table", "list": "an array", "bool": "boolean", "int": "integer", "str": "string"}.get(
         type(value).__name__, type(value).__name__
     )
     if isinstance(value, bool):
@@ -92,8 +100,9 @@ def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[s
     """Field names of the table at ``location``, found by walking the model's own annotations."""
     current: Any = model
     for part in location:
-        annotation = current if isinstance(part, int) else getattr(current, "model_fields", {})[part].annotation
-        current = _table_type(annotation) or current
+        # An index, or a key that is a name and no field (stages.NAME), stays in the type that was found.
+        if isinstance(part, str) and part in current.model_fields:
+            current = _table_type(current.model_fields[part].annotation) or current
     return list(current.model_fields)
 
 

@@ -33,9 +33,7 @@ class Recipe:
 
     def changed(self, before: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the parts that differ from those of an earlier build, sorted."""
-        return tuple(
-            name for name in sorted({*self.parts, *before}) if self.parts.get(name) != before.get(name)
-        )
+        return tuple(name for name in sorted({*self.parts, *before}) if self.parts.get(name) != before.get(name))
 
 
 def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[Path, ...]:
@@ -55,13 +53,13 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
             else:
                 shown = path.relative_to(root)
                 hint = f": run `invoke lock {spec.family}`" if "locks" in shown.parts else ""
-                raise UsageError(f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}")
+                raise UsageError(
+                    f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}"
+                )
     return tuple(sorted(found))
 
 
-def recipe_of(
-    root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]
-) -> Recipe:
+def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]) -> Recipe:
     """The recipe of an image.
 
     :param base: digest of the base image, or what else tells one base from another.
@@ -73,16 +71,14 @@ def recipe_of(
     parts |= {f"setting {name}": value for name, value in settings.items()}
     parts |= {f"arg {name}": value for name, value in declared.items()}
     for stage in dockerfile.reachable(spec.stage, args):
+        declared_here = [item.value for item in stage.instructions if item.name == "ARG" and "=" not in item.value]
         text = "\n".join([f"FROM {stage.base}", *(repr(item) for item in stage.instructions)])
-        parts[f"stage {stage.name}"] = _sha256(dockerfile.expand(text, dockerfile_defaults(dockerfile)).encode())
+        text += "".join(f"\nARG {name}=${{{name}}}" for name in declared_here)
+        # As it is too: a shell's own variables expand to nothing here.
+        parts[f"stage {stage.name}"] = _sha256(f"{text}\n{dockerfile.expand(text, {})}".encode())
     for path in context_files(root, spec, dockerfile):
         parts[path.relative_to(root).as_posix()] = _file_digest(path)
     return Recipe(parts=parts)
-
-
-def dockerfile_defaults(dockerfile: Dockerfile) -> dict[str, str]:
-    """The defaults of the arguments that no row sets, such as UV_VERSION."""
-    return {name: value for name, value in dockerfile.args.items() if value is not None}
 
 
 def summarise(changed: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import string
 from collections import defaultdict
@@ -15,7 +14,8 @@ from scripts.recipe.family import Family, Row, Stage, State, family_directories,
 from scripts.recipe.faults import ManifestError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import datetime
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 # distribution-spec 1.1, "Pulling manifests": <reference> as a tag
@@ -55,7 +55,12 @@ class ImageSpec:
     @property
     def build_args(self) -> dict[str, str]:
         """Build arguments: the row's own and those that every Dockerfile has."""
-        return {**self.args, "BASE_IMAGE": self.base.partition("@")[0], "PYTHON_VERSION": self.python, "ROW": self.version}
+        return {
+            **self.args,
+            "BASE_IMAGE": self.base.partition("@")[0],
+            "PYTHON_VERSION": self.python,
+            "ROW": self.version,
+        }
 
     @property
     def target(self) -> str:
@@ -112,12 +117,16 @@ def expand(family: Family) -> tuple[ImageSpec, ...]:
             faults.append(f"stages.{name}: {manifest.dockerfile} has no such stage{did_you_mean(name, known)}")
     if dockerfile and manifest.lock:
         copied = _locks_of(dockerfile)
-        for layer in manifest.layers:
-            if layer not in copied:
-                faults.append(f"layers.{layer}: {manifest.dockerfile} copies no lock of that layer{did_you_mean(layer, copied)}")
-        for layer in copied:
-            if layer not in manifest.layers:
-                faults.append(f"layers: {manifest.dockerfile} copies a lock of \"{layer}\", which is no layer here")
+        faults += [
+            f"layers.{layer}: {manifest.dockerfile} copies no lock of that layer{did_you_mean(layer, copied)}"
+            for layer in manifest.layers
+            if layer not in copied
+        ]
+        faults += [
+            f'layers: {manifest.dockerfile} copies a lock of "{layer}", which is no layer here'
+            for layer in copied
+            if layer not in manifest.layers
+        ]
     versions = [row.version for row in manifest.image]
     if manifest.default not in versions:
         faults.append(f'default: no row has version "{manifest.default}"{did_you_mean(manifest.default, versions)}')
@@ -126,11 +135,12 @@ def expand(family: Family) -> tuple[ImageSpec, ...]:
         for index, version in enumerate(versions)
         if versions.index(version) != index
     ]
+    faults += [f"defaults.{fault}" for fault in _arg_faults(family, dockerfile, manifest.defaults.args)]
     specs = [
         spec for index, row in enumerate(manifest.image) for spec in _expand_row(family, dockerfile, index, row, faults)
     ]
     if faults:
-        raise ManifestError(family.where, faults)
+        raise ManifestError(family.where, list(dict.fromkeys(faults)))  # what is wrong for all rows is said once
     return tuple(specs)
 
 
@@ -138,17 +148,7 @@ def _expand_row(
     family: Family, dockerfile: Dockerfile | None, index: int, row: Row, faults: list[str]
 ) -> list[ImageSpec]:
     manifest, here = family.manifest, f"image[{index}]"
-    if manifest.lock:  # otherwise torch comes with the base, which has builds of its own
-        indexed = manifest.torch_index is not None
-        faults += [f"{here}.packages.{fault}" for fault in torch_wheels.faults(row, indexed=indexed)]
-    args = {**manifest.defaults.args, **row.args}
-    for origin, names in ((f"{here}.args", row.args), ("defaults.args", manifest.defaults.args)):
-        for name in names:
-            if name in RESERVED_ARGS:
-                faults.append(f"{origin}.{name}: is set for every image from base, python and version")
-            elif dockerfile and name not in dockerfile.args:
-                hint = did_you_mean(name, set(dockerfile.args) - RESERVED_ARGS)
-                faults.append(f"{origin}.{name}: {manifest.dockerfile} declares no such ARG{hint}")
+    faults += [f"{here}.{fault}" for fault in _row_faults(family, dockerfile, row)]
     state = row.state or manifest.defaults.state
     reason, since = row.reason or manifest.defaults.reason, row.since or manifest.defaults.since
     if state is not State.ACTIVE and not (reason and since):
@@ -177,7 +177,7 @@ def _expand_row(
                 python=row.python,
                 cuda=row.cuda,
                 packages=_packages_of(family, dockerfile, name, row),
-                args=args,
+                args={**manifest.defaults.args, **row.args},
                 torch_index=manifest.torch_index,
                 default=row.version == manifest.default,
                 platforms=row.platforms or manifest.defaults.platforms,
@@ -188,6 +188,27 @@ def _expand_row(
             )
         )
     return specs
+
+
+def _row_faults(family: Family, dockerfile: Dockerfile | None, row: Row) -> Iterator[str]:
+    """What is wrong with a row by itself, each fault beginning with its key."""
+    if row.base.startswith("docker.io/"):
+        # bake's named contexts go by the familiar form: a stand-in for another form would silently not be used.
+        familiar = row.base.removeprefix("docker.io/").removeprefix("library/")
+        yield f'base: leave out the default registry: "{familiar}"'
+    if family.manifest.lock:  # otherwise torch comes with the base, which has builds of its own
+        indexed = family.manifest.torch_index is not None
+        yield from (f"packages.{fault}" for fault in torch_wheels.faults(row, indexed=indexed))
+    yield from _arg_faults(family, dockerfile, row.args)
+
+
+def _arg_faults(family: Family, dockerfile: Dockerfile | None, args: Iterable[str]) -> Iterator[str]:
+    for name in args:
+        if name in RESERVED_ARGS:
+            yield f"args.{name}: is set for every image from base, python and version"
+        elif dockerfile and name not in dockerfile.args:
+            hint = did_you_mean(name, set(dockerfile.args) - RESERVED_ARGS)
+            yield f"args.{name}: {family.manifest.dockerfile} declares no such ARG{hint}"
 
 
 def _packages_of(family: Family, dockerfile: Dockerfile | None, stage: str, row: Row) -> Mapping[str, str]:
@@ -211,15 +232,18 @@ def _render_tag(name: str, stage: Stage, row: Row, here: str, faults: list[str])
     if row.cuda:
         fields["cuda"] = row.cuda
     try:
-        wanted = [field for _, field, _, _ in string.Formatter().parse(stage.tag) if field is not None]
+        parsed = [item for item in string.Formatter().parse(stage.tag) if item[1] is not None]
+        if any(form or conversion for _, _, form, conversion in parsed):
+            raise ValueError("fields are plain names, such as {version}")  # noqa: TRY301 - reported as the parser's own
+        wanted = [field for _, field, _, _ in parsed if field is not None]
     except ValueError as error:
         faults.append(f"stages.{name}.tag: {stage.tag!r}: {error}")
         return None
     unknown = [field for field in wanted if field not in fields]
-    for field in unknown:
-        faults.append(
-            f"stages.{name}.tag: {stage.tag!r}: {here} has no field {{{field}}}{did_you_mean(field, fields)}"
-        )
+    faults += [
+        f"stages.{name}.tag: {stage.tag!r}: {here} has no field {{{field}}}{did_you_mean(field, fields)}"
+        for field in unknown
+    ]
     if unknown:
         return None
     tag = stage.tag.format(**fields)
@@ -237,7 +261,9 @@ def _dockerfile(family: Family, faults: list[str]) -> Dockerfile | None:
         return load_dockerfile(family.dockerfile)
     except OSError as error:
         faults.append(f"dockerfile: {family.manifest.dockerfile} cannot be read: {error.strerror}")
-        return None
+    except UnicodeDecodeError as error:
+        faults.append(f"dockerfile: {family.manifest.dockerfile} is not UTF-8 at byte {error.start}")
+    return None
 
 
 def _refuse_collisions(specs: Iterable[ImageSpec]) -> None:

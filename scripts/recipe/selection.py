@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
@@ -31,7 +32,8 @@ def select(
             continue
         known = dict.fromkeys(getattr(spec, field) for spec in chosen)
         if wanted not in known:
-            owner = f"{family} has " if family and word != "family" else ""
+            within = " ".join(filter(None, (family, version if word == "stage" else None)))
+            owner = f"{within} has " if within and word != "family" else ""
             raise UsageError(f'{owner}no {word} "{wanted}"{did_you_mean(wanted, known)}')
         chosen = tuple(spec for spec in chosen if getattr(spec, field) == wanted)
     return tuple(chosen)
@@ -54,7 +56,13 @@ def select_buildable(
         raise UsageError("--all and --version exclude each other: leave one out")
     chosen = select(specs, family, version, stage)
     if not every and version is None:
+        rows = dict.fromkeys(spec.version for spec in chosen)
         chosen = tuple(spec for spec in chosen if spec.default)
+        if not chosen:
+            raise UsageError(
+                f'the default row of {family} has no stage "{stage}": name a row that has it with --version: '
+                f"{', '.join(rows)}"
+            )
     if include_frozen:
         return chosen
     active = tuple(spec for spec in chosen if spec.state is State.ACTIVE)
@@ -64,3 +72,17 @@ def select_buildable(
             f"{spec.id} is {spec.state} since {spec.since}: {spec.reason}. To build it all the same: --include-frozen"
         )
     return active
+
+
+def narrow_platforms(specs: Iterable[ImageSpec], platforms: tuple[str, ...]) -> tuple[ImageSpec, ...]:
+    """The images for some of their platforms only.
+
+    :raises UsageError: for a platform that an image's row does not have: neither its base nor its lock has it.
+    """
+    narrowed = []
+    for spec in specs:
+        for platform in platforms:
+            if platform not in spec.platforms:
+                raise UsageError(f'{spec.id} has no platform "{platform}"; it has {", ".join(spec.platforms)}')
+        narrowed.append(replace(spec, platforms=platforms))
+    return tuple(narrowed)
