@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from tests.integration.containers import LABEL
+from tests.integration.containers import LABEL, Container
+from tests.integration.workspaces import ENVIRONMENT, public, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,3 +57,19 @@ def _no_container_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     for container in left:
         container.remove(force=True)
     assert not names, f"containers were left behind: {names}"
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert shutil.which("ssh"), "these tests need an ssh client: install openssh-client"
+    path = tmp_path_factory.mktemp("ssh") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared(image: str, key: Path) -> Iterator[tuple[Container, str]]:
+    """One workspace with ssh for all tests that only look."""
+    with workspace(image, environment={**ENVIRONMENT, "VESSL_SSH_PUBLIC_KEY": public(key)}) as (container, address):
+        container.wait_for_port(22)
+        yield container, address

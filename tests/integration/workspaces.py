@@ -1,0 +1,124 @@
+"""Workspaces for tests: started, and used over HTTP, websockets and ssh as people use them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import requests
+import websocket
+
+from tests.integration.containers import Container, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "t0ken-of-the-test"  # noqa: S105  # of containers that live for seconds
+HEADERS = {"Authorization": f"token {TOKEN}"}
+REFUSAL = (
+    "workspace: JupyterLab needs a token: set VESSL_TOKEN or VESSL_TOKEN_FILE "
+    "(VESSL_ALLOW_NO_TOKEN=1 starts it without one, open to everyone who can reach the port)\n"
+)
+ODD = "a \"b\" 'c' \\d $HOME `id` # é\t;"
+ENVIRONMENT = {"VESSL_TOKEN": TOKEN, "ODD": ODD, "TWO_LINES": "a\nSetEnv", "CUDA_VISIBLE_DEVICES": "0,1"}
+
+
+def public(key: Path) -> str:
+    return key.with_suffix(".pub").read_text(encoding="utf-8")
+
+
+@contextmanager
+def workspace(image: str, base_url: str = "/", **options: Any) -> Iterator[tuple[Container, str]]:
+    """A workspace that answers, with its address."""
+    environment = {"VESSL_TOKEN": TOKEN, **options.pop("environment", {})}
+    with running(image, environment=environment, ports=(8888, 22, 2222), **options) as container:
+        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS)
+        yield container, address + base_url
+
+
+def ssh(
+    container: Container, key: Path, *command: str, user: str = "root", port: int = 22, **options: str
+) -> subprocess.CompletedProcess[str]:
+    known = {"StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null", "BatchMode": "yes", "LogLevel": "ERROR"}
+    settings = [f"-o{name}={value}" for name, value in (known | {"IdentitiesOnly": "yes"} | options).items()]
+    where = ["-F", "/dev/null", "-i", str(key), "-p", str(container.wait_for_port(port)), f"{user}@127.0.0.1"]
+    return subprocess.run(
+        ["ssh", *settings, *where, *command],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def host_keys(container: Container) -> set[str]:
+    scan = ["ssh-keyscan", "-p", str(container.wait_for_port(22)), "127.0.0.1"]
+    lines = subprocess.run(scan, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
+    keys = {" ".join(line.split()[1:]) for line in lines if not line.startswith("#")}
+    assert keys
+    return keys
+
+
+def start_kernel(address: str) -> str:
+    kernel: str = requests.post(f"{address}api/kernels", headers=HEADERS, json={}, timeout=20).json()["id"]
+    return kernel
+
+
+@contextmanager
+def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
+    url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
+    channel = websocket.create_connection(url, header=HEADERS, timeout=20)
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+def ask(channel: websocket.WebSocket, code: str) -> str:
+    """Have a cell run, return the id of the request."""
+    identity = uuid.uuid4().hex
+    header = {
+        "msg_id": identity,
+        "msg_type": "execute_request",
+        "session": "test",
+        "username": "test",
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+    message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
+    channel.send(json.dumps(message))
+    return identity
+
+
+def messages(channel: websocket.WebSocket, identity: str) -> Iterator[dict[str, Any]]:
+    while True:
+        message: dict[str, Any] = json.loads(channel.recv())
+        if message["parent_header"].get("msg_id") == identity:
+            yield message
+
+
+def evaluate(address: str, code: str) -> str:
+    """Run a cell in a new kernel, return its result as the notebook would show it."""
+    with kernel_channel(address, start_kernel(address)) as channel:
+        for message in messages(channel, ask(channel, code)):
+            assert message["msg_type"] != "error", message["content"]
+            if message["msg_type"] == "execute_result":
+                text: str = message["content"]["data"]["text/plain"]
+                return text
+    raise AssertionError("the channel ended without a result")
+
+
+@contextmanager
+def terminal(address: str) -> Iterator[websocket.WebSocket]:
+    name = requests.post(f"{address}api/terminals", headers=HEADERS, timeout=20).json()["name"]
+    url = address.replace("http://", "ws://") + f"terminals/websocket/{name}"
+    socket = websocket.create_connection(url, header=HEADERS, timeout=20)
+    try:
+        yield socket
+    finally:
+        socket.close()

@@ -1,0 +1,83 @@
+"""What git knows of a recipe, in real repositories."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.build.vcs import NO_HISTORY, Commit, last_commit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+
+def git(root: Path, *words: str, when: int = 0) -> str:
+    who = ("-c", "user.name=n", "-c", "user.email=e@example.com")
+    dates = {f"GIT_{kind}_DATE": f"{when} +0200" for kind in ("AUTHOR", "COMMITTER")} if when else {}
+    done = subprocess.run(
+        ["git", *who, *words], cwd=root, env={**os.environ, **dates}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with two files, each from a commit of its own."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    for number, name in enumerate(("one", "two"), start=1):
+        (root / name).write_text(name)
+        git(root, "add", name)
+        git(root, "commit", "--quiet", "-m", name, when=1700000000 + number)
+    return root
+
+
+def test_the_last_commit_that_touched_the_files_is_found(root: Path) -> None:
+    first, second = git(root, "rev-list", "--reverse", "HEAD").splitlines()
+    assert last_commit(root, [root / "one"]) == Commit(id=first, epoch=1700000001)
+    assert last_commit(root, [root / "one", root / "two"]) == Commit(id=second, epoch=1700000002)
+
+
+def test_files_that_were_changed_since_are_dirty_and_others_are_not(root: Path) -> None:
+    (root / "one").write_text("changed")
+    assert last_commit(root, [root / "one"]).id.endswith("-dirty")
+    assert not last_commit(root, [root / "two"]).id.endswith("-dirty")
+
+
+def test_a_file_that_was_never_committed_makes_the_others_dirty(root: Path) -> None:
+    (root / "three").touch()
+    found = last_commit(root, [root / "one", root / "three"])
+    assert found == Commit(id=f"{git(root, 'rev-list', '--reverse', 'HEAD').splitlines()[0]}-dirty", epoch=1700000001)
+
+
+def test_files_without_a_commit_have_no_history(root: Path) -> None:
+    (root / "three").touch()
+    assert last_commit(root, [root / "three"]) == Commit(id="", epoch=NO_HISTORY)
+
+
+def test_a_repository_without_commits_and_a_directory_without_git_have_no_history(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert last_commit(tmp_path, [tmp_path / "file"]) == Commit(id="", epoch=NO_HISTORY)
+    git(tmp_path, "init", "--quiet")
+    assert last_commit(tmp_path, [tmp_path / "file"]) == Commit(id="", epoch=NO_HISTORY)
+
+
+def test_a_machine_without_git_has_no_history(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert last_commit(root, [root / "one"]) == Commit(id="", epoch=NO_HISTORY)
+
+
+def test_the_time_without_history_is_the_start_of_1980() -> None:
+    assert NO_HISTORY == 10 * 365 * 86400 + 2 * 86400  # 1972 and 1976 had a day more
