@@ -6,6 +6,7 @@ Sessions share the maintainers' environment of the wrapper where there is one; a
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def _shell_scripts() -> list[str]:
                 if start.startswith(SHELL_SHEBANGS):
                     found.append(path.relative_to(ROOT).as_posix())
     return found
+
+
+def _need_ssh_client(session: nox.Session) -> None:
+    if shutil.which("ssh"):
+        return
+    if not SHARED or os.geteuid() != 0:
+        session.error("the tests log in to workspaces and need an ssh client: install openssh-client")
+    from scripts.build.apt import install_packages
+
+    session.log("installing openssh-client: the tests log in to workspaces")
+    install_packages(["openssh-client"], root=Path("/"))
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
@@ -76,6 +88,7 @@ def tests(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Build the CPU and the CUDA image on a real engine and try them; makes the stand-in bases where needed."""
     _install(session)
+    _need_ssh_client(session)
     session.run("invoke", "build", "cpu", "--version", "3.11")
     session.run("invoke", "build", "cuda", "--version", "12.1", "--stage", "cuda")
     session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", *session.posargs)

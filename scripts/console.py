@@ -16,6 +16,7 @@ from scripts.table import render_json, render_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+FORMATS = ("table", "json")
 OPTIONS = {
     "family": "directory of the family: cpu, cuda, deprecated-ngc",
     "version": "version of a row, such as 12.1",
@@ -43,6 +44,8 @@ def command(function: Callable[..., None]) -> Any:
     @functools.wraps(function)
     def run(c: Context, *args: Any, **kwargs: Any) -> None:
         try:
+            if kwargs.get("format", "table") not in FORMATS:
+                raise UsageError(f'--format: expected table or json, got "{kwargs["format"]}"')
             function(c, *args, **kwargs)
             sys.stdout.flush()
         except ImagesError as error:
@@ -74,7 +77,5 @@ def show(rows: Sequence[Mapping[str, Any]], format: str, columns: dict[str, int 
     """Print rows on stdout in the asked format."""
     if format == "json":
         print(render_json(rows))
-    elif format == "table":
-        print(render_table(rows, columns))
     else:
-        raise UsageError(f'--format: expected table or json, got "{format}"')
+        print(render_table(rows, columns))

@@ -57,7 +57,7 @@ python = "3.11"
 GOOD_ENGINE = {
     "ServerVersion": "28.5.1",
     "Architecture": "x86_64",
-    "DockerRootDir": "/nonexistent",
+    "DockerRootDir": "/no/such/directory",
     "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
     "ClientInfo": {"Version": "28.5.1", "Context": "default", "Plugins": [{"Name": "buildx", "Version": "v0.29.1"}]},
 }

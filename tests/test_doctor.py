@@ -26,7 +26,7 @@ GOOD = EngineState(
     server_version="26.1.5+dfsg1",
     buildx_version="0.13.1+ds1",
     containerd_store=True,
-    root_dir="/nonexistent",
+    root_dir="/no/such/directory",
 )
 TOOL = Tool(name="hadolint", needed="any", fix="get it", required=False)
 

@@ -72,14 +72,20 @@ def test_what_was_loaded_cannot_be_changed(repository: Repository) -> None:
         ("cuda = 12.1", "image[0].cuda: expected a string, got float 12.1 (quote it)"),
         ("packages = { torch = 2 }", "image[0].packages.torch: expected a string, got integer 2 (quote it)"),
         ("args = { FLAVOUR = true }", "image[0].args.FLAVOUR: expected a string, got boolean true (quote it)"),
-        ("args = { flavour = 'x' }", "image[0].args.flavour: 'flavour' does not match ^[A-Z][A-Z0-9_]*$"),
-        ("packages = { Torch = '1' }", "image[0].packages.Torch: 'Torch' does not match ^[a-z0-9]+(-[a-z0-9]+)*$"),
+        (
+            "args = { flavour = 'x' }",
+            "image[0].args.flavour: 'flavour': expected the name of a build argument: capitals, digits and underscores",
+        ),
+        (
+            "packages = { Torch = '1' }",
+            "image[0].packages.Torch: 'Torch': expected a normalised name: small letters and digits, joined by hyphens",
+        ),
         ("packages = 3", "image[0].packages: expected a table, got integer 3"),
-        ("cuda = '12.1.1'", r"image[0].cuda: '12.1.1' does not match ^[0-9]+\.[0-9]+$"),
+        ("cuda = '12.1.1'", "image[0].cuda: '12.1.1': expected a major and a minor version, such as \"12.1\""),
         ("stages = 'app'", "image[0].stages: expected an array, got string app"),
         ("stages = []", "image[0].stages: expected at least one, got none"),
         ("platforms = []", "image[0].platforms: expected at least one, got none"),
-        ("platforms = ['amd64']", "image[0].platforms[0]: 'amd64' does not match ^linux/(amd64|arm64)$"),
+        ("platforms = ['amd64']", "image[0].platforms[0]: 'amd64': expected linux/amd64 or linux/arm64"),
         ("gpu = 1", "image[0].gpu: expected true or false, got integer 1"),
         ("gpu = 'yes'", "image[0].gpu: expected true or false, got string yes"),
         ("state = 'frzen'", "image[0].state: expected 'active', 'frozen' or 'deprecated', got 'frzen'"),
@@ -87,7 +93,7 @@ def test_what_was_loaded_cannot_be_changed(repository: Repository) -> None:
         ("since = 0", "image[0].since: expected a date without a time, such as 2025-10-31"),
         ("since = 'soon'", "image[0].since: expected a date such as 2025-10-31, got string soon"),
         ("since = ['2025']", "image[0].since: expected a date such as 2025-10-31, got an array"),
-        ("reason = ''", "image[0].reason: String should have at least 1 character"),
+        ("reason = ''", "image[0].reason: expected some text, got none"),
         ("gpuu = true", 'image[0].gpuu: unknown key, did you mean "gpu"?'),
     ],
 )
@@ -105,8 +111,8 @@ def test_a_version_that_toml_reads_as_a_number_is_refused_because_3_10_would_be_
 def test_a_base_without_a_tag_is_refused(repository: Repository) -> None:
     versions = VERSIONS.replace('"python:3.11"', '"python"')
     assert refusal(repository.family(versions=versions)) == (
-        "fam/versions.toml: image[0].base: 'python' does not match "
-        "^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$"
+        "fam/versions.toml: image[0].base: 'python': expected a reference with a tag, "
+        'such as "python:3.11-slim-bookworm"'
     )
 
 
@@ -137,8 +143,11 @@ def test_all_faults_of_a_file_are_said_at_once(repository: Repository) -> None:
     assert refusal(repository.family(versions=versions)).splitlines() == [
         "fam/versions.toml: description: missing, and it has no default",
         "fam/versions.toml: default: expected a string, got integer 3 (quote it)",
-        "fam/versions.toml: stages.app.repository: 'App' does not match ^[a-z0-9]+([._-][a-z0-9]+)*$",
-        "fam/versions.toml: stages.app.tag: String should have at least 1 character",
+        (
+            "fam/versions.toml: stages.app.repository: 'App': expected a repository without registry: small letters "
+            'and digits, joined by one of ". _ -"'
+        ),
+        "fam/versions.toml: stages.app.tag: expected some text, got none",
         "fam/versions.toml: image[0].gpu: expected true or false, got integer 0",
         "fam/versions.toml: image[1].version: expected a string, got integer 1 (quote it)",
         "fam/versions.toml: image[1].base: missing, and it has no default",

@@ -24,7 +24,7 @@ class Outer(BaseModel):
 def faults(table: object) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(table)
-    return describe(caught.value, Outer)
+    return describe(caught.value, Outer, {})
 
 
 @pytest.mark.parametrize(

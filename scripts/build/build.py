@@ -133,13 +133,12 @@ def carry_out(steps: Sequence[Step], settings: Settings, say: Callable[[str], No
     impossible = [step for step in steps if step.action is Action.IMPOSSIBLE]
     if impossible:
         raise BuildError("\n".join(f"{step.spec.id}: {step.base.reference}: {step.why}" for step in impossible))
-    for step in steps:
-        if step.action is Action.NOTHING:
-            say(f"{step.spec.id}: nothing to build: {step.why}")
-    planned = provide_bases([step for step in steps if step.action is Action.BUILD], settings, say)
-    wanted = [step for step in planned if step.action is Action.BUILD]
-    for step in wanted:
-        say(f"{step.spec.id}: building: {step.why}")
+    pending = provide_bases([step for step in steps if step.action is Action.BUILD], settings, say)
+    planned = {step.spec.id: step for step in (*steps, *pending)}
+    wanted = [step for step in planned.values() if step.action is Action.BUILD]
+    for step in planned.values():
+        verb = "building" if step.action is Action.BUILD else "nothing to build"
+        say(f"{step.spec.id}: {verb}: {step.why}")
     if not wanted:
         return ()
     require_space(settings.out, max(SPACE[step.spec.gpu] for step in wanted), wanted[0].spec.id)
@@ -166,7 +165,7 @@ def build_images(
         records = []
         for build in builds:
             spec, descriptor = build.spec, layout.read_descriptor(build.output)
-            told = metadata[spec.target]["containerimage.digest"]
+            told = metadata.get(spec.target, {}).get("containerimage.digest", "nothing that it tells")
             if told != descriptor.digest:
                 raise BuildError(f"{spec.id}: the layout holds {descriptor.digest}, BuildKit made {told}")
             record = Record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -79,14 +79,16 @@ def partial(out: Path, image_id: str) -> Iterator[Path]:
 
 
 def share_blobs(out: Path, work: Path) -> None:
-    """Make blobs that another layout has too into links to it: the images of a row share gigabytes."""
+    """Make other layouts' copies of the blobs in ``work`` into links to these: the images of a row share gigabytes.
+
+    That way round because these have just been written, so a copy that was damaged since is mended by it.
+    """
     for blob in (work / "blobs" / "sha256").iterdir():
-        for other in out.glob(f"*/blobs/sha256/{blob.name}"):
-            if other.parent != blob.parent and other.stat().st_size == blob.stat().st_size:
-                link = blob.with_name(f"{blob.name}.link")
-                link.hardlink_to(other)
-                link.rename(blob)
-                break
+        for other in out.glob(f"[!.]*/blobs/sha256/{blob.name}"):
+            link = other.with_name(f".{blob.name}.{os.getpid()}")
+            with suppress(FileNotFoundError):  # another build has just put its own layout there
+                link.hardlink_to(blob)
+                link.rename(other)
 
 
 def _alive(pid: int) -> bool:

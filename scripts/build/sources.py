@@ -93,7 +93,10 @@ def _digest_in_registry(reference: str) -> tuple[str | None, str]:
         return None, "no docker client to ask with"
     if done.returncode:
         return None, _short((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    return str(json.loads(done.stdout)["digest"]), ""
+    try:
+        return str(json.loads(done.stdout)["digest"]), ""
+    except (ValueError, KeyError, TypeError):
+        return None, f"docker buildx imagetools gave no digest: {done.stdout.strip()[:80]}"
 
 
 def _short(complaint: str) -> str:
@@ -183,6 +186,10 @@ def provide_uv(tools: Path) -> Path:
     The same version as the Dockerfiles' default, without asking a registry for it.
     """
     binary = Path(sys.executable).with_name("uv")
+    if not binary.exists():
+        raise BuildError(
+            f"{binary} is missing: the environment is not that of requirements.txt (./scripts/invoke makes it)"
+        )
     directory = tools / f"uv-{hash_of_file_stamp(binary)}"
     if not (directory / "uv").exists():
         directory.mkdir(parents=True, exist_ok=True)

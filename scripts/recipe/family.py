@@ -32,13 +32,31 @@ def _refuse_datetime(value: object) -> object:
     return value
 
 
-Text = Annotated[str, StringConstraints(min_length=1)]
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9A-Za-z]+)*([-+][0-9A-Za-z.-]+)?$")]
-MinorVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+$")]
-ArgName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+VERSION = r"^[0-9]+(\.[0-9A-Za-z]+)*([-+][0-9A-Za-z.-]+)?$"
+MINOR_VERSION = r"^[0-9]+\.[0-9]+$"
+ARG = r"^[A-Z][A-Z0-9_]*$"
 # Normalised names only (PEP 503), so that a lock can be compared with the version manifest word by word.
-Distribution = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Platform = Annotated[str, StringConstraints(pattern=r"^linux/(amd64|arm64)$")]
+DISTRIBUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+PLATFORM = r"^linux/(amd64|arm64)$"
+REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
+BASE = r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$"
+# What a text that does not match is told to be.
+WANTED = {
+    VERSION: 'a version such as "12.1" or "2.3.1-cuda12.1"',
+    MINOR_VERSION: 'a major and a minor version, such as "12.1"',
+    ARG: "the name of a build argument: capitals, digits and underscores",
+    DISTRIBUTION: "a normalised name: small letters and digits, joined by hyphens",
+    PLATFORM: "linux/amd64 or linux/arm64",
+    REPOSITORY: 'a repository without registry: small letters and digits, joined by one of ". _ -"',
+    BASE: 'a reference with a tag, such as "python:3.11-slim-bookworm"',
+}
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Version = Annotated[str, StringConstraints(pattern=VERSION)]
+MinorVersion = Annotated[str, StringConstraints(pattern=MINOR_VERSION)]
+ArgName = Annotated[str, StringConstraints(pattern=ARG)]
+Distribution = Annotated[str, StringConstraints(pattern=DISTRIBUTION)]
+Platform = Annotated[str, StringConstraints(pattern=PLATFORM)]
 Platforms = Annotated[tuple[Platform, ...], Field(min_length=1)]
 Day = Annotated[datetime.date, BeforeValidator(_refuse_datetime)]
 
@@ -58,7 +76,7 @@ class _Table(BaseModel):
 class Stage(_Table):
     """A stage of the family's Dockerfile that is published, and the name it is published under."""
 
-    repository: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")]
+    repository: Annotated[str, StringConstraints(pattern=REPOSITORY)]
     """Repository below the registry and organisation, such as "torch"."""
     tag: Text
     """Template of the standard tag; fields: {version}, {python}, {cuda} and the row's packages, such as {torch}."""
@@ -86,9 +104,7 @@ class Row(_Table):
 
     version: Version
     """What --version selects; unique in the family."""
-    base: Annotated[
-        str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$")
-    ]
+    base: Annotated[str, StringConstraints(pattern=BASE)]
     """Reference of the base image, in the familiar form: python:3.11-slim-bookworm, nvcr.io/nvidia/cuda:..."""
     python: MinorVersion
     """The Python that runs in the image, such as "3.11"."""
@@ -129,7 +145,7 @@ class Manifest(_Table):
     """Whether the rows have locks; false only where the base brings its own Python packages."""
     torch_index: Text | None = None
     """Wheel index that torch comes from, if it is not the default package index."""
-    layers: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], tuple[Text, ...]] = {}
+    layers: dict[Annotated[str, StringConstraints(pattern=DISTRIBUTION)], tuple[Text, ...]] = {}
     """Layers of Python packages, large and stable first: name to patterns of distribution names. First match wins."""
     stages: Annotated[dict[Text, Stage], Field(min_length=1)]
     """Stages of the Dockerfile that are published."""
@@ -177,7 +193,7 @@ def load_family(directory: Path) -> Family:
     try:
         manifest = Manifest.model_validate(table)
     except ValidationError as error:
-        raise ManifestError(where, describe(error, Manifest)) from error
+        raise ManifestError(where, describe(error, Manifest, WANTED)) from error
     return Family(name=directory.name, path=directory, manifest=manifest)
 
 

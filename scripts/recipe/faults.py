@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
@@ -44,13 +44,14 @@ def key_path(location: Sequence[str | int]) -> str:
     return path
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def describe(error: ValidationError, model: type[BaseModel], wanted: Mapping[str, str]) -> list[str]:
     """One sentence a fault, in the order of the file's keys.
 
     :param model: the model that was validated; its field names are what an unknown key is compared with.
+    :param wanted: what a text that does not match a pattern is told to be, by pattern.
     """
     return [
-        f"{key_path(detail['loc'])}: {_sentence(detail, model)}"
+        f"{key_path(detail['loc'])}: {_sentence(detail, model, wanted)}"
         for detail in error.errors()
         if not (detail["type"] == "too_short" and detail["input"])  # its items are at fault, and have been named
     ]
@@ -59,6 +60,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
 _SENTENCES = {
     "missing": "missing, and it has no default",
     "too_short": "expected at least one, got none",
+    "string_too_short": "expected some text, got none",
 }
 _EXPECTED = {
     "string_type": "a string",
@@ -71,7 +73,7 @@ _EXPECTED = {
 }
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel], wanted: Mapping[str, str]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return f"unknown key{did_you_mean(str(detail['loc'][-1]), _known_keys(model, detail['loc'][:-1]))}"
@@ -81,7 +83,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
         hint = " (quote it)" if kind == "string_type" and isinstance(value, (int, float)) else ""
         return f"expected {_EXPECTED[kind]}, got {_shown(value)}{hint}"
     if kind == "string_pattern_mismatch":
-        return f"{value!r} does not match {detail['ctx']['pattern']}"
+        return f"{value!r}: expected {wanted[detail['ctx']['pattern']]}"
     if kind == "enum":
         return f"expected {detail['ctx']['expected']}, got {value!r}"
     return detail["msg"].removeprefix("Value error, ")

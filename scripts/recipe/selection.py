@@ -66,7 +66,9 @@ def select_buildable(
     if include_frozen:
         return chosen
     active = tuple(spec for spec in chosen if spec.state is State.ACTIVE)
-    if not active and not every:
+    if not active and every:
+        raise UsageError(f"{family} has no active image: all are frozen or deprecated (--include-frozen builds them)")
+    if not active:
         spec = chosen[0]
         raise UsageError(
             f"{spec.id} is {spec.state} since {spec.since}: {spec.reason}. To build it all the same: --include-frozen"
