@@ -36,7 +36,7 @@ def list_(c: Context, family: str | None = None, format: str = "table") -> None:
     from scripts.recipe.selection import select
 
     rows = [image_row(spec) for spec in select(images(), family)]
-    show(rows, format, {"id": None, "base": 28, "versions": 22, "gpu": None, "state": None})
+    show(rows, format, {"id": None, "base": 20, "versions": 18, "state": None})
 
 
 @command
@@ -65,7 +65,7 @@ def build(
     no_cache: bool = False,
     real_bases: bool = False,
     dry_run: bool = False,
-    set: list[str] = (),  # type: ignore[assignment]  # Invoke gives a list
+    set: list[str] | None = None,
     builder: str | None = None,
     registry: str | None = None,
     platform: str | None = None,
@@ -87,7 +87,7 @@ def build(
         registry=registry,
         progress=progress,
         no_cache=no_cache,
-        overrides=tuple(set),
+        overrides=tuple(set or ()),
         force=f"forced: {forced}" if forced else "",
     )
     require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
@@ -213,7 +213,7 @@ def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     """The plan of a build of ``specs``."""
     from scripts.build.plan import plan_builds
 
-    return plan_builds(tuple(specs), root=ROOT, out=settings.out, cache=settings.cache / "bases", force=settings.force)
+    return plan_builds(tuple(specs), settings)
 
 
 def refuse_stand_ins(steps: Iterable[Step]) -> None:

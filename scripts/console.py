@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,14 @@ OPTIONS = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as CI sends it to cancel: it ends a build as Ctrl-C does, so nothing is left behind."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def command(function: Callable[..., None]) -> Any:
     """An Invoke task that ends an expected failure with its sentence and exit code, never with a traceback."""
 
@@ -46,15 +55,21 @@ def command(function: Callable[..., None]) -> Any:
         try:
             if kwargs.get("format", "table") not in FORMATS:
                 raise UsageError(f'--format: expected table or json, got "{kwargs["format"]}"')
+            signal.signal(signal.SIGTERM, _terminate)
             function(c, *args, **kwargs)
-            sys.stdout.flush()
+            if sys.stdout:
+                sys.stdout.flush()
         except ImagesError as error:
             raise Exit(str(error), code=error.exit_code) from None
-        except KeyboardInterrupt:
-            raise Exit("interrupted: what was under way does not count as built", code=130) from None
+        except KeyboardInterrupt as error:
+            code = 143 if isinstance(error, Terminated) else 130
+            raise Exit("interrupted: what was under way does not count as built", code=code) from None
         except BrokenPipeError:
             # Whoever read our table (head, less) has enough: not a failure.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            # A disk that is full, a folder that may not be written to, a file where a folder should be.
+            raise Exit(f"{error.filename or 'this machine'}: {error.strerror or error}", code=3) from None
 
     parameters = dict(list(inspect.signature(function).parameters.items())[1:])
     return task(

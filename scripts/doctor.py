@@ -183,7 +183,7 @@ def check_engine(state: EngineState) -> tuple[Finding, ...]:
         row("buildx", short(state.buildx_version) or absent, "0.13", Lack.CLIENT, Lack.BUILDX, Lack.BUILDX_OLD),
         row("containerd store", store if running else "unknown", "on", *down, Lack.STORE),
     ]
-    if state.local and running and Path(state.root_dir).exists():
+    if state.local and running and state.root_dir and Path(state.root_dir).exists():
         rows.append(check_space("space for engine", Path(state.root_dir), ENGINE_SPACE, "docker builder prune"))
     return tuple(rows)
 

@@ -44,7 +44,7 @@ def settings(repository: Repository, docker: Docker, cache: Path, monkeypatch: p
 
 def planned(settings: Settings) -> tuple[Step, ...]:
     specs = expand_all(load_families(settings.root))
-    return plan_builds(specs, root=settings.root, out=settings.out, cache=settings.cache, force=settings.force)
+    return plan_builds(specs, settings)
 
 
 def built(settings: Settings) -> list[str]:
@@ -212,6 +212,13 @@ def test_the_image_that_had_the_name_before_is_removed(settings: Settings, docke
     docker.answer(images={"r/app:1": "sha256:old"})
     list(load_all([("app:1", "r/app:1")], settings.out))
     assert docker.calls("image", "rm") == [["image", "rm", "sha256:old"]]
+
+
+def test_an_image_that_has_another_name_too_is_kept(settings: Settings, docker: Docker) -> None:
+    built(settings)
+    docker.answer(images={"r/app:1": "sha256:old", "mine/keep:1": "sha256:old"})
+    list(load_all([("app:1", "r/app:1")], settings.out))
+    assert docker.calls("image", "rm") == []
 
 
 def test_an_engine_that_does_not_take_an_image_is_quoted(settings: Settings, docker: Docker) -> None:

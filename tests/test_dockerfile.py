@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.recipe.dockerfile import Dockerfile, load_dockerfile, parse_dockerfile
+from scripts.recipe.dockerfile import Dockerfile, DockerfileError, load_dockerfile, parse_dockerfile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +28,8 @@ RUN --mount=type=bind,from=uv,source=/uv,target=/bin/uv \\
     /build/make $HOME
 
 FROM --platform=linux/amd64 system AS torch
-COPY --link --chown=0:0 fam/locks/${ROW}/torch.txt "a file" /lock/
-ADD other /other
+COPY --link --chown=0:0 fam/locks/${ROW}/torch.txt a-file /lock/
+COPY other /other
 
 FROM scratch AS unused
 COPY unused /
@@ -79,7 +79,7 @@ def test_an_argument_that_is_declared_again_without_a_default_keeps_the_default(
 def test_flags_of_an_instruction_are_told_from_its_value(dockerfile: Dockerfile) -> None:
     copy = dockerfile.stages[2].instructions[0]
     assert (copy.name, copy.flags) == ("COPY", (("link", ""), ("chown", "0:0")))
-    assert copy.value == 'fam/locks/${ROW}/torch.txt "a file" /lock/'
+    assert copy.value == "fam/locks/${ROW}/torch.txt a-file /lock/"
     assert (copy.flag("chown"), copy.flag("from")) == ("0:0", None)
 
 
@@ -91,7 +91,7 @@ def test_mounts_of_a_run_are_read(dockerfile: Dockerfile) -> None:
 
 def test_a_stage_names_the_paths_of_the_context_that_it_sees(dockerfile: Dockerfile) -> None:
     assert dockerfile.stages[1].context_paths == ("scripts/system",)
-    assert dockerfile.stages[2].context_paths == ("fam/locks/${ROW}/torch.txt", "a file", "other")
+    assert dockerfile.stages[2].context_paths == ("fam/locks/${ROW}/torch.txt", "a-file", "other")
     assert dockerfile.stages[4].context_paths == ()
 
 
@@ -147,3 +147,25 @@ def test_a_dockerfile_is_read_from_a_file_as_utf_8(tmp_path: Path) -> None:
 
 def test_an_empty_dockerfile_has_no_stages() -> None:
     assert parse_dockerfile("# nothing\n").stages == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('COPY ["a", "/b"]', "the JSON form is not read: write the paths without brackets"),
+        ("COPY a* /b", "patterns and quotes are not read: name each file or its directory"),
+        ("COPY it's /b", "patterns and quotes are not read: name each file or its directory"),
+        ("ADD a /b", "ADD is not read: use COPY"),
+        ("COPY <<EOF /b", "here-documents are not read: put the text into a file"),
+        ("RUN <<EOF", "here-documents are not read: put the text into a file"),
+    ],
+)
+def test_what_is_not_read_is_refused_and_not_missed(line: str, fault: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        parse_dockerfile(f"FROM x:1 AS app\n{line}\n")
+    assert str(caught.value) == f"{line}: {fault}"
+
+
+def test_a_copy_from_the_root_of_the_context_is_one_from_the_context() -> None:
+    (stage,) = parse_dockerfile("FROM x:1 AS app\nCOPY /a/b /c\n").stages
+    assert stage.context_paths == ("a/b",)

@@ -54,6 +54,8 @@ def put_layout(work: Path, text: str = "one") -> None:
     blobs = work / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     (blobs / digest_of(text)).write_text(text)
+    for name in ("oci-layout", "index.json"):
+        (work / name).touch()
 
 
 def build(out: Path, text: str = "one", record: Record = RECORD) -> Path:

@@ -74,7 +74,7 @@ def test_build_args_are_the_rows_own_over_the_defaults_and_those_that_every_imag
     assert spec.build_args == {
         "FLAVOUR": "row", "SIZE": "1", "BASE_IMAGE": "python:3.11", "PYTHON_VERSION": "3.11", "ROW": "1",
     }  # fmt: skip
-    assert spec.build_args.keys() - {"FLAVOUR", "SIZE"} == RESERVED_ARGS - {"SOURCE_DATE_EPOCH"}
+    assert spec.build_args.keys() - {"FLAVOUR", "SIZE"} == RESERVED_ARGS - {"SOURCE_DATE_EPOCH", "UV_VERSION"}
 
 
 def test_a_row_overrides_the_defaults_of_its_family(repository: Repository) -> None:

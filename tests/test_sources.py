@@ -229,7 +229,7 @@ def test_wheel_folders_are_the_settings_or_pips_and_only_those_that_are_there(
     one, two, none = tmp_path / "one", tmp_path / "two", tmp_path / "none"
     one.mkdir()
     two.mkdir()
-    assert wheel_folders(f"{one} {none} {two}", {"PIP_FIND_LINKS": "x"}) == (one, two)
+    assert wheel_folders(f"{one}:{none}:{two}", {"PIP_FIND_LINKS": "x"}) == (one, two)
     assert wheel_folders("", {"PIP_FIND_LINKS": f"{two} http://127.0.0.1/"}) == (two,)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert wheel_folders("", {}) == ()
@@ -265,4 +265,4 @@ def test_secrets_are_files_that_only_we_can_read(tmp_path: Path) -> None:
 def test_a_bundle_that_is_not_there_is_refused_with_where_it_was_set(tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
         provide_secrets(tmp_path, ca_bundle="/none.crt", index_url="")
-    assert str(caught.value) == "/none.crt: no such file (SSL_CERT_FILE, or images.ca_bundle in invoke.yaml)"
+    assert str(caught.value) == "/none.crt: not a file (SSL_CERT_FILE, or images.ca_bundle in invoke.yaml)"

@@ -50,8 +50,8 @@ def test_list_prints_the_images_of_all_families_or_of_one(tasks: Tasks) -> None:
         "reason": None, "since": None,
     }  # fmt: skip
     lines = tasks.run("list", "other").stdout.splitlines()
-    assert lines[0].split() == ["id", "base", "versions", "gpu", "state"]
-    assert lines[2].split() == ["other:1", "python:3.11", "python=3.11", "no", "active"]
+    assert lines[0].split() == ["id", "base", "versions", "state"]
+    assert lines[2].split() == ["other:1", "python:3.11", "python=3.11", "active"]
 
 
 def test_the_real_images_are_listed_without_an_engine(tmp_path: Path) -> None:
@@ -201,9 +201,34 @@ def test_a_record_that_is_broken_counts_as_not_built(tasks: Tasks, reachable: Do
     assert len(reachable.calls("buildx", "bake")) == 2
 
 
-@pytest.mark.parametrize("whole_group", [True, False])
-def test_ctrl_c_leaves_no_half_product_and_the_build_before_as_it_was(
-    tasks: Tasks, reachable: Docker, *, whole_group: bool
+def test_settings_of_a_bake_target_reach_bake_and_are_part_of_the_recipe(tasks: Tasks, reachable: Docker) -> None:
+    tasks.run("build", "fam", "--set", "labels.x=1", "--set", "labels.y=2")
+    (call,) = reachable.calls("buildx", "bake")
+    assert [word for word in call if word.startswith("app_1.")] == ["app_1.labels.x=1", "app_1.labels.y=2"]
+    again = tasks.run("build", "fam").stderr.splitlines()[0]
+    assert again == "app:1: building: recipe changed: setting --set"
+
+
+@pytest.mark.parametrize("registry", ["Foo Bar", "https://quay.io/x", "quay.io/Org", "/x"])
+def test_a_registry_that_is_none_is_refused_before_anything_is_named_after_it(tasks: Tasks, registry: str) -> None:
+    assert refused(tasks, "build", "fam", "--registry", registry) == (
+        f'registry: {registry!r} is not a registry with an organisation, such as "quay.io/vessl-ai" or "localhost:5000"'
+    )
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tasks: Tasks, reachable: Docker) -> None:
+    (tasks.repository.root / "file").touch()
+    said = refused(tasks, "build", "fam", code=3, INVOKE_IMAGES_OUT="file")
+    assert said.splitlines()[-1] == f"{tasks.repository.root}/file: File exists"
+    assert reachable.calls("buildx", "bake") == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "whole_group"),
+    [(signal.SIGINT, 130, True), (signal.SIGINT, 130, False), (signal.SIGTERM, 143, False)],
+)
+def test_an_interruption_leaves_no_half_product_and_the_build_before_as_it_was(
+    tasks: Tasks, reachable: Docker, sent: signal.Signals, code: int, *, whole_group: bool
 ) -> None:
     tasks.run("build", "fam")
     before = load_record(tasks.out, "app:1")
@@ -221,12 +246,12 @@ def test_ctrl_c_leaves_no_half_product_and_the_build_before_as_it_was(
                 time.sleep(0.01)
             assert Path(hanging.read_text()).is_dir()
             if whole_group:
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, sent)
             else:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(sent)
             _, said = process.communicate(timeout=20)
         hanging.unlink()
-        assert process.returncode == 130
+        assert process.returncode == code
         assert said.splitlines()[-1] == "interrupted: what was under way does not count as built"
         assert "Traceback" not in said
     assert load_record(tasks.out, "app:1") == before

@@ -93,11 +93,10 @@ def find_stand_in(reference: str, cache: Path) -> StandIn | None:
     if recipe is None:
         return None
     layout = cache / _name(recipe)
-    return (
-        StandIn(reference=reference, layout=layout, digest=_digest(layout))
-        if (layout / "index.json").exists()
-        else None
-    )
+    try:
+        return StandIn(reference=reference, layout=layout, digest=_digest(layout))
+    except (OSError, ValueError, LookupError, TypeError):  # not made, or damaged: it is made anew
+        return None
 
 
 def make_stand_in(

@@ -16,9 +16,8 @@ from scripts.build import layout
 from scripts.build.bake import Build, render_bake
 from scripts.build.engine import free_space, require_space
 from scripts.build.layout import Record
-from scripts.build.plan import Action, plan_build
+from scripts.build.plan import Action, plan_build, recipe_commit
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
-from scripts.build.vcs import last_commit
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import context_files
@@ -61,7 +60,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
             say(f"{spec.id}: wheels of torch from {torch.folder}: {spec.torch_index} can't be reached ({torch.why})")
             contexts["wheels"] = str(torch.folder)
             args["TORCH_INDEX"] = ""
-        commit = last_commit(settings.root, [*files, spec.dockerfile])
+        commit = recipe_commit(settings.root, spec, dockerfile)
         builds.append(
             Build(
                 spec=spec,
@@ -117,9 +116,7 @@ def provide_bases(steps: Sequence[Step], settings: Settings, say: Callable[[str]
     return tuple(
         step
         if (base := bases[step.base.reference]) == step.base
-        else plan_build(
-            step.spec, base, layout.load_record(settings.out, step.spec.id), root=settings.root, force=settings.force
-        )
+        else plan_build(step.spec, base, layout.load_record(settings.out, step.spec.id), settings)
         for step in steps
     )
 

@@ -54,9 +54,17 @@ def load_record(out: Path, image_id: str) -> Record | None:
     """The record of a finished build, or None: not built, or by a version of this tool that wrote another record."""
     try:
         record = Record(**json.loads((directory_of(out, image_id) / RECORD).read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
-    return record if isinstance(record.recipe, dict) and record.id == image_id else None
+    kinds = (
+        (record.digest, str),
+        (record.size, int),
+        (record.recipe, dict),
+        (record.commit, str),
+        (record.stand_in, bool),
+    )
+    whole = all((directory_of(out, image_id) / name).exists() for name in ("oci-layout", "index.json", "blobs/sha256"))
+    return record if whole and record.id == image_id and all(isinstance(*pair) for pair in kinds) else None
 
 
 @contextmanager

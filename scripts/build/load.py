@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import subprocess
@@ -37,15 +36,26 @@ def load_into_engine(record: Record, reference: str, out: Path) -> bool:
     command = ["docker", "image", "load", "--quiet"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdin  # noqa: S101 - it was asked for
-        with contextlib.suppress(BrokenPipeError):  # the engine has refused it; its reason follows
+        try:
             write_archive(layout.directory_of(out, record.id), reference, process.stdin)
+        except BrokenPipeError as error:
+            # Closing the archive fails too when Ctrl-C has ended the engine's client; else its reason follows.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
         said = process.communicate()[0].decode(errors="replace")
     if process.returncode or engine_digest(reference) != record.digest:
         raise BuildError(f"{reference}: the engine did not take the image: {said.strip()}")
-    if before:
-        # Nobody can name it any more. The engine refuses where a container still uses it, which is right.
+    if before and not names_of(before):
+        # The engine refuses where a container still uses it, which is right.
         subprocess.run(["docker", "image", "rm", before], capture_output=True, check=False)
     return True
+
+
+def names_of(digest: str) -> list[str]:
+    """The references that a local image still has; removing an image by its digest would take the last one away."""
+    command = ["docker", "image", "inspect", digest, "--format", "{{json .RepoTags}}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return list(json.loads(done.stdout) or ()) if done.returncode == 0 else [digest]
 
 
 def write_archive(directory: Path, reference: str, stream: IO[bytes]) -> None:

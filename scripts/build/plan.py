@@ -11,13 +11,16 @@ from scripts.build.bake import EXPORTER
 from scripts.build.bases import STAND_INS
 from scripts.build.layout import Record, load_record
 from scripts.build.sources import Base, resolve_base
+from scripts.build.vcs import DIRTY, Commit, last_commit
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import Recipe, recipe_of, summarise
+from scripts.recipe.inputs import Recipe, context_files, recipe_of, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from scripts.build.settings import Settings
+    from scripts.recipe.dockerfile import Dockerfile
     from scripts.recipe.matrix import ImageSpec
 
 
@@ -40,30 +43,35 @@ class Step:
     why: str
 
 
-def plan_builds(specs: Sequence[ImageSpec], *, root: Path, out: Path, cache: Path, force: str = "") -> tuple[Step, ...]:
-    """The step of each image.
-
-    :param force: why everything is to be built whatever its recipe; empty to build only what changed.
-    """
+def plan_builds(specs: Sequence[ImageSpec], settings: Settings) -> tuple[Step, ...]:
+    """The step of each image."""
+    cache = settings.cache / "bases"
     references = list(dict.fromkeys(spec.base for spec in specs))
     with ThreadPoolExecutor(max_workers=8) as pool:
         bases = dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
-    return tuple(
-        plan_build(spec, bases[spec.base], load_record(out, spec.id), root=root, force=force) for spec in specs
-    )
+    return tuple(plan_build(spec, bases[spec.base], load_record(settings.out, spec.id), settings) for spec in specs)
 
 
-def plan_build(spec: ImageSpec, base: Base, record: Record | None, *, root: Path, force: str = "") -> Step:
+def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
+    """The last commit that touched what a build of ``spec`` can see."""
+    return last_commit(root, [*context_files(root, spec, dockerfile), spec.dockerfile])
+
+
+def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Settings) -> Step:
     """The step of one image, from its base and the record of its last build."""
-    recipe = recipe_of(root, spec, load_dockerfile(spec.dockerfile), base=base.digest, settings=EXPORTER)
+    dockerfile = load_dockerfile(spec.dockerfile)
+    own = {"source": settings.source, **({"--set": " ".join(settings.overrides)} if settings.overrides else {})}
+    recipe = recipe_of(settings.root, spec, dockerfile, base=base.digest, settings={**EXPORTER, **own})
     if base.stand_in and not base.digest and base.reference not in STAND_INS:
         action, why = Action.IMPOSSIBLE, f"base not resolvable, and no stand-in: {base.why}"
     elif record is None:
         action, why = Action.BUILD, "never built here"
-    elif force:
-        action, why = Action.BUILD, force
+    elif settings.force:
+        action, why = Action.BUILD, settings.force
     elif changed := recipe.changed(record.recipe):
         action, why = Action.BUILD, summarise(changed)
+    elif record.commit.endswith(DIRTY) and not recipe_commit(settings.root, spec, dockerfile).dirty:
+        action, why = Action.BUILD, "built before its recipe was committed, and labelled so"
     else:
         action, why = Action.NOTHING, f"recipe, lock and base are those of {record.digest[:19]}"
     return Step(spec=spec, base=base, recipe=recipe, action=action, why=why)

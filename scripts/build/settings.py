@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.sources import wheel_folders
+from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Host with an optional port, then path components (distribution-spec 1.1, "Pulling manifests": <name>).
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+REGISTRY = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?(?:/{_COMPONENT})*")
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -45,13 +50,18 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
     index = configured.index_url or next(filter(None, map(environment.get, INDEX_VARIABLES)), "")
     chosen = {"builder": configured.builder, "registry": configured.registry}
     chosen |= {name: value for name, value in flags.items() if value is not None}
+    registry = chosen["registry"].rstrip("/")
+    if not REGISTRY.fullmatch(registry):
+        raise UsageError(
+            f'registry: {registry!r} is not a registry with an organisation, such as "quay.io/vessl-ai" or "localhost:5000"'
+        )
     return Settings(
         root=root,
-        out=root / configured.out,
+        out=root / (configured.out or "out"),
         cache=Path(cache),
         source=configured.source,
         ca_bundle=configured.ca_bundle or environment.get("SSL_CERT_FILE", ""),
         index_url=index,
         wheels=wheel_folders(configured.wheels, environment),
-        **{**chosen, "registry": chosen["registry"].rstrip("/")},
+        **{**chosen, "registry": registry},
     )

@@ -169,7 +169,11 @@ def _in_folder(folder: Path, pin: Pin, python: str) -> bool:
 
 def wheel_folders(configured: str, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Local folders with wheels: the setting's, else those that pip is set up with (find-links)."""
-    words = configured.split() or environment.get("PIP_FIND_LINKS", "").split() or _pip_find_links()
+    words = (
+        [item for item in configured.split(os.pathsep) if item]
+        or environment.get("PIP_FIND_LINKS", "").split()
+        or _pip_find_links()
+    )
     return tuple(path for path in map(Path, words) if path.is_dir())
 
 
@@ -214,7 +218,7 @@ def provide_secrets(directory: Path, *, ca_bundle: str, index_url: str) -> tuple
     found = []
     if ca_bundle:
         if not Path(ca_bundle).is_file():
-            raise BuildError(f"{ca_bundle}: no such file (SSL_CERT_FILE, or images.ca_bundle in invoke.yaml)")
+            raise BuildError(f"{ca_bundle}: not a file (SSL_CERT_FILE, or images.ca_bundle in invoke.yaml)")
         found.append(Secret(id="ca-bundle", path=Path(ca_bundle).resolve()))
     if index_url:
         path = directory / "uv.toml"

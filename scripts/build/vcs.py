@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # What a checkout without history gets: 1980-01-01, the time that the layers' files have too.
 NO_HISTORY = 315532800
+DIRTY = "-dirty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,11 @@ class Commit:
     epoch: int
     """Committer's time in seconds since 1970-01-01."""
 
+    @property
+    def dirty(self) -> bool:
+        """Whether the files were changed since that commit."""
+        return self.id.endswith(DIRTY)
+
 
 def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
     """The last commit that touched ``paths``; without git or history, an empty id and a fixed time."""
@@ -30,7 +36,7 @@ def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
     if not found:
         return Commit(id="", epoch=NO_HISTORY)
     commit, _, epoch = found.partition(" ")
-    dirty = "-dirty" if _git(root, "status", "--porcelain", "--", *names) else ""
+    dirty = DIRTY if _git(root, "status", "--porcelain", "--", *names) else ""
     return Commit(id=f"{commit}{dirty}", epoch=int(epoch))
 
 

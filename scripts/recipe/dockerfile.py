@@ -20,6 +20,10 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::[-+][^}]*)?\}|(\w+))")
 _AS = re.compile(r"\s+AS\s+", re.IGNORECASE)
 
 
+class DockerfileError(ValueError):
+    """A Dockerfile uses what this reader does not know; reading on would miss inputs of a build."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
     """One instruction: ``COPY``, its flags, and the rest of it."""
@@ -64,7 +68,7 @@ class DockerStage:
         found: list[str] = []
         for instruction in self.instructions:
             if instruction.name in {"COPY", "ADD"} and instruction.flag("from") is None:
-                found += shlex.split(instruction.value)[:-1]
+                found += [path.lstrip("/") or "." for path in instruction.value.split()[:-1]]
             found += [
                 mount.get("source", mount.get("src", "."))
                 for mount in instruction.mounts
@@ -131,6 +135,8 @@ def parse_dockerfile(text: str) -> Dockerfile:
             base, _, alias = _AS.sub("\n", instruction.value, count=1).partition("\n")
             stages.append((alias or str(len(stages)), base, []))
         elif stages:
+            if instruction.name in {"ADD", "COPY", "RUN"} and (fault := _unreadable(instruction)):
+                raise DockerfileError(f"{instruction.name} {instruction.value[:60]}: {fault}")
             stages[-1][2].append(instruction)
         if instruction.name == "ARG":
             for word in shlex.split(instruction.value):
@@ -140,6 +146,21 @@ def parse_dockerfile(text: str) -> Dockerfile:
         stages=tuple(DockerStage(name=name, base=base, instructions=tuple(body)) for name, base, body in stages),
         args=args,
     )
+
+
+def _unreadable(instruction: Instruction) -> str:
+    """Why the inputs of an instruction could not be known: what BuildKit allows and this reader does not do."""
+    if "<<" in instruction.value and re.search(r"<<-?[\"']?\w", instruction.value):
+        return "here-documents are not read: put the text into a file"
+    if instruction.name == "RUN" or instruction.flag("from") is not None:
+        return ""
+    if instruction.name == "ADD":
+        return "ADD is not read: use COPY"
+    if instruction.value.startswith("["):
+        return "the JSON form is not read: write the paths without brackets"
+    if any(mark in instruction.value for mark in "*?['\""):
+        return "patterns and quotes are not read: name each file or its directory"
+    return ""
 
 
 def _instruction(name: str, value: str) -> Instruction:

@@ -39,7 +39,7 @@ ARG = r"^[A-Z][A-Z0-9_]*$"
 DISTRIBUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 PLATFORM = r"^linux/(amd64|arm64)$"
 REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
-BASE = r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$"
+BASE = r"^([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$"
 # What a text that does not match is told to be.
 WANTED = {
     VERSION: 'a version such as "12.1" or "2.3.1-cuda12.1"',

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.recipe import torch_wheels
-from scripts.recipe.dockerfile import Dockerfile, load_dockerfile
+from scripts.recipe.dockerfile import Dockerfile, DockerfileError, load_dockerfile
 from scripts.recipe.family import Family, Row, Stage, State, family_directories, layer_of, load_family
 from scripts.recipe.faults import ManifestError, did_you_mean
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TAG_GRAMMAR = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 REVISION_SUFFIX = re.compile(r"-r[0-9]+$")
 # Set for every image by the bake definition, so a row may not set them.
-RESERVED_ARGS = frozenset({"BASE_IMAGE", "PYTHON_VERSION", "ROW", "SOURCE_DATE_EPOCH"})
+RESERVED_ARGS = frozenset({"BASE_IMAGE", "PYTHON_VERSION", "ROW", "SOURCE_DATE_EPOCH", "UV_VERSION"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +192,9 @@ def _expand_row(
 
 def _row_faults(family: Family, dockerfile: Dockerfile | None, row: Row) -> Iterator[str]:
     """What is wrong with a row by itself, each fault beginning with its key."""
-    if row.base.startswith("docker.io/"):
+    if row.base.startswith(("docker.io/", "index.docker.io/")):
         # bake's named contexts go by the familiar form: a stand-in for another form would silently not be used.
-        familiar = row.base.removeprefix("docker.io/").removeprefix("library/")
+        familiar = row.base.partition("/")[2].removeprefix("library/")
         yield f'base: leave out the default registry: "{familiar}"'
     if family.manifest.lock:  # otherwise torch comes with the base, which has builds of its own
         indexed = family.manifest.torch_index is not None
@@ -261,6 +261,8 @@ def _dockerfile(family: Family, faults: list[str]) -> Dockerfile | None:
         return load_dockerfile(family.dockerfile)
     except OSError as error:
         faults.append(f"dockerfile: {family.manifest.dockerfile} cannot be read: {error.strerror}")
+    except DockerfileError as error:
+        faults.append(f"dockerfile: {family.manifest.dockerfile}: {error}")
     except UnicodeDecodeError as error:
         faults.append(f"dockerfile: {family.manifest.dockerfile} is not UTF-8 at byte {error.start}")
     return None

@@ -82,6 +82,7 @@ def narrow_platforms(specs: Iterable[ImageSpec], platforms: tuple[str, ...]) -> 
     :raises UsageError: for a platform that an image's row does not have: neither its base nor its lock has it.
     """
     narrowed = []
+    platforms = tuple(dict.fromkeys(platforms))
     for spec in specs:
         for platform in platforms:
             if platform not in spec.platforms:

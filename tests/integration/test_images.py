@@ -73,6 +73,12 @@ def test_tools_are_there(family: str, request: pytest.FixtureRequest) -> None:
     assert done.stdout.startswith("Python 3.11.")
 
 
+@pytest.mark.parametrize("family", ["cpu", "cuda"])
+def test_text_is_utf_8(family: str, request: pytest.FixtureRequest) -> None:
+    done = run(request.getfixturevalue(family)["reference"], "locale", "charmap")
+    assert done.stdout == "UTF-8\n", done.stderr
+
+
 def test_pip_does_not_replace_what_the_tag_promises(cpu: dict[str, Any]) -> None:
     for package in ("torch!=2.13.0", "tensorflow-cpu<2.21", "numpy<2"):
         done = run(cpu["reference"], "python", "-m", "pip", "install", "--no-index", package)
@@ -131,6 +137,7 @@ def test_layers_hold_no_time_of_their_build_and_nothing_that_must_not_be_there(
             assert not name.startswith(("/etc/ssh/ssh_host_", "/root/.cache", "/run/secrets", "/var/cache/uv")), name
             assert not (name.startswith(("/tmp/", "/var/cache/apt/", "/var/lib/apt/lists/")) and entry.isfile()), name
             assert not (name.startswith("/var/log/") and entry.size), name
+            assert not name.endswith("/uv_cache.json"), f"{name} holds the time its wheel was written"
 
 
 def test_a_layout_holds_what_its_digests_say(cpu: dict[str, Any]) -> None:
