@@ -46,10 +46,10 @@ def _need_ssh_client(session: nox.Session) -> None:
     if shutil.which("ssh"):
         return
     if not SHARED or os.geteuid() != 0:
-        session.error("the tests log in to workspaces and need an ssh client: install openssh-client")
+        session.error("the tests need ssh and ssh-keygen: install openssh-client")
     from scripts.build.apt import install_packages
 
-    session.log("installing openssh-client: the tests log in to workspaces")
+    session.log("installing openssh-client: the tests need ssh and ssh-keygen")
     install_packages(["openssh-client"], root=Path("/"))
 
 
@@ -81,6 +81,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests with branch coverage; no engine."""
     _install(session)
+    _need_ssh_client(session)
     session.run("pytest", "-n", "2", "-m", "not engine", "--cov", "--cov-branch", "--cov-report=term", *session.posargs)
 
 
