@@ -225,3 +225,13 @@ def test_no_module_has_300_lines_or_more() -> None:
     paths = [ROOT / "tasks.py", ROOT / "noxfile.py", *ROOT.glob("*/Dockerfile")]
     paths += [path for path in (ROOT / "scripts").rglob("*") if path.is_file() and path.suffix in {"", ".py", ".sh"}]
     assert [path for path in paths if len(path.read_text().splitlines()) >= 300] == []
+
+
+def test_the_quick_start_is_what_ci_runs() -> None:
+    readme = (ROOT / "README.md").read_text()
+    block = readme.split("```")[1].strip().splitlines()
+    assert [line.partition("#")[0].strip() for line in block] == [
+        "./scripts/invoke build cpu --version 3.11",
+        "./scripts/nox",
+    ]
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "exec ./scripts/nox"
