@@ -122,7 +122,7 @@ def test_a_missing_lock_is_refused_with_the_command_that_makes_it(root: Path, sp
     with pytest.raises(UsageError) as caught:
         parts(root, spec)
     assert str(caught.value) == (
-        "app:1: fam/locks/1/rest.txt, which fam/Dockerfile copies, is missing: run `invoke lock fam`"
+        "app:1: fam/locks/1/rest.txt, which fam/Dockerfile copies, is missing: run `invoke lock fam --version 1`"
     )
 
 

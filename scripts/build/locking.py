@@ -100,6 +100,8 @@ def _pins(owner: Family, row: Row) -> tuple[Pin, ...]:
 
 def _difference(before: Iterable[Pin], after: Iterable[Pin]) -> str:
     old, new = ({pin.name: pin.version for pin in pins} for pins in (before, after))
+    if not old:
+        return f"{len(new)} distributions, none locked before"
     changed = [
         f"{name} {old.get(name, '(new)')} -> {new.get(name, '(gone)')}"
         for name in sorted({*old, *new})

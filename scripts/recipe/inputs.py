@@ -52,7 +52,7 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
                 found.add(path)
             else:
                 shown = path.relative_to(root)
-                hint = f": run `invoke lock {spec.family}`" if "locks" in shown.parts else ""
+                hint = f": run `invoke lock {spec.family} --version {spec.version}`" if "locks" in shown.parts else ""
                 raise UsageError(
                     f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}"
                 )
