@@ -1,0 +1,185 @@
+"""The ledger: facts are appended, never lost, never changed; what is wrong with one is said with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.release.ledger import (
+    FILENAME,
+    Gone,
+    Ledger,
+    LedgerError,
+    Published,
+    Smoke,
+    Yanked,
+    append_lines,
+    load_ledger,
+    parse_ledger,
+    render_ledger,
+    render_line,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY = "quay.io/vessl-ai/app"
+
+
+def published(revision: int, **changed: Any) -> Published:
+    fields: dict[str, Any] = {
+        "repository": REPOSITORY,
+        "tag": "1.0",
+        "revision": revision,
+        "time": "2026-11-25T12:00:00Z",
+        "reason": "numpy 2.4.5 to 2.4.6",
+        "digest": f"sha256:{revision:064x}",
+        "size": 100,
+    }
+    return Published(**{**fields, **changed})
+
+
+def mark(kind: type[Yanked | Gone], revision: int) -> Yanked | Gone:
+    return kind(
+        repository=REPOSITORY, tag="1.0", revision=revision, time="2026-11-25T12:00:00Z", reason="numpy was broken"
+    )
+
+
+FULL = published(
+    2,
+    recipe="ab" * 32,
+    base="sha256:" + "cd" * 32,
+    commit="1234567",
+    smoke=Smoke(checks="ef" * 32, started="2026-11-25T11:00:00+00:00", passed=70, skipped=1),
+    replaces=1,
+)
+
+
+def test_round_trip() -> None:
+    lines = (published(1), FULL, mark(Yanked, 2), published(3, digest=published(1).digest, same_as=1, replaces=2))
+    ledger = Ledger(lines=lines)
+    assert parse_ledger(render_ledger(ledger), "app/revisions.jsonl") == ledger
+
+
+def test_a_line_says_what_it_is_first_and_leaves_out_what_is_empty() -> None:
+    assert list(json.loads(render_line(published(1)))) == [
+        "kind",
+        "repository",
+        "tag",
+        "revision",
+        "time",
+        "reason",
+        "digest",
+        "size",
+    ]
+
+
+def test_questions() -> None:
+    other = published(9, tag="1.0-r2")  # a standard tag never looks so, but the answer must not depend on it
+    ledger = Ledger(lines=(published(1), published(4), mark(Yanked, 4), mark(Gone, 1), other))
+    assert [line.revision for line in ledger.published(REPOSITORY, "1.0")] == [1, 4]
+    assert ledger.highest(REPOSITORY, "1.0") == 4
+    assert ledger.highest(REPOSITORY, "1") == 0
+    assert list(ledger.yanked(REPOSITORY, "1.0")) == [4]
+    assert list(ledger.gone(REPOSITORY, "1.0")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ([published(1), published(1)], f"{REPOSITORY}:1.0-r1 is published for the second time"),
+        ([published(2), published(1)], f"{REPOSITORY}:1.0-r1 comes after r2: revisions only go up"),
+        ([published(1, replaces=7)], f"{REPOSITORY}:1.0-r1 replaces r7, which was never published"),
+        (
+            [published(1), published(2, same_as=1)],
+            f"{REPOSITORY}:1.0-r2 is not the same as r1: that has another digest, or never was",
+        ),
+        ([mark(Yanked, 1)], f"{REPOSITORY}:1.0-r1 is yanked, but was never published"),
+        ([published(1), mark(Gone, 1), mark(Gone, 1)], f"{REPOSITORY}:1.0-r1 is gone for the second time"),
+    ],
+)
+def test_rules(lines: list[Any], fault: str, tmp_path: Path) -> None:
+    with pytest.raises(LedgerError) as raised:
+        parse_ledger(render_ledger(Ledger(lines=tuple(lines))), "app/revisions.jsonl")
+    assert str(raised.value) == f"app/revisions.jsonl:{len(lines)}: {fault}"
+    path = tmp_path / "app" / FILENAME
+    for line in lines[:-1]:
+        append_lines(path, line)
+    before = path.read_text() if path.exists() else None
+    with pytest.raises(LedgerError) as raised:
+        append_lines(path, lines[-1])
+    assert str(raised.value) == f"app/revisions.jsonl: {fault}"
+    assert (path.read_text() if path.exists() else None) == before
+
+
+def test_faults_have_lines_and_all_are_told() -> None:
+    good = render_line(published(1))
+    bad = json.dumps({**json.loads(good), "revision": "2", "digest": "sha256:12", "more": 1})
+    text = f"{good}\n{bad}\n<<<<<<< ours\n\nnot JSON\n" + '{"kind": "renamed"}\n'
+    with pytest.raises(LedgerError) as raised:
+        parse_ledger(text, "app/revisions.jsonl")
+    assert str(raised.value).splitlines() == [
+        "app/revisions.jsonl:2: revision: Input should be a valid integer",
+        "app/revisions.jsonl:2: digest: String should match pattern '^sha256:[0-9a-f]{64}$'",
+        "app/revisions.jsonl:2: more: Extra inputs are not permitted",
+        "app/revisions.jsonl:3: a merge that was not finished: keep both sides' lines, in the order of their revisions",
+        "app/revisions.jsonl:4: Invalid JSON: EOF while parsing a value at line 1 column 0",
+        "app/revisions.jsonl:5: Invalid JSON: expected ident at line 1 column 2",
+        (
+            "app/revisions.jsonl:6: Input tag 'renamed' found using 'kind' does not match any of the expected tags: "
+            "'published', 'yanked', 'gone'"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_last_line_is_no_fact_and_the_next_write_drops_it(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "app" / FILENAME
+    append_lines(path, published(1))
+    whole = path.read_text()
+    path.write_text(whole + render_line(published(2))[:-cut])
+    ledger = load_ledger(path)
+    assert [line.revision for line in ledger.lines] == [1]
+    assert ledger.torn == render_line(published(2))[:-cut]
+    append_lines(path, published(2))
+    assert path.read_text() == whole + render_line(published(2)) + "\n"
+
+
+def test_a_last_line_that_only_lacks_its_end_is_a_fact(tmp_path: Path) -> None:
+    path = tmp_path / "app" / FILENAME
+    append_lines(path, published(1))
+    path.write_text(path.read_text().rstrip("\n"))
+    append_lines(path, published(2))
+    assert [line.revision for line in load_ledger(path).lines] == [1, 2]
+
+
+def test_a_write_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "app" / FILENAME
+    append_lines(path, published(1))
+    before = path.read_text()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        append_lines(path, published(2))
+    assert path.read_text() == before
+    assert [item.name for item in path.parent.iterdir()] == [FILENAME]
+
+
+def test_a_file_that_is_not_there_is_empty_and_one_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+    assert load_ledger(tmp_path / FILENAME) == Ledger()
+    (tmp_path / FILENAME).write_bytes(b"\xff\xfe")
+    with pytest.raises(LedgerError, match=r"not UTF-8 at byte 0$"):
+        load_ledger(tmp_path / FILENAME)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LedgerError, match=r"folder: cannot be read: Is a directory$"):
+        load_ledger(tmp_path / "folder")
+
+
+def test_the_ledgers_of_this_repository_are_whole() -> None:
+    for path in ROOT.glob(f"*/{FILENAME}"):
+        ledger = load_ledger(path)
+        assert path.read_text() == render_ledger(ledger), f"{path.parent.name}: not as it would be written"
