@@ -1,6 +1,10 @@
+# /// script
+# dependencies = ["nox>=2025.2.9", "dockerfile-parse>=2", "pydantic>=2"]
+# ///
 """Nox sessions: everything that is checked. ``./scripts/nox`` runs them all, in this order.
 
 Sessions share the maintainers' environment of the wrapper where there is one; a plain ``nox`` makes one a session.
+What this file itself imports is named above (PEP 723): a plain ``nox`` makes an environment of it and starts again there.
 """
 
 from __future__ import annotations
@@ -9,17 +13,32 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from scripts.recipe.matrix import ImageSpec
 
 ROOT = Path(__file__).resolve().parent
 # The `nox` script, unlike `python -m nox`, does not put the directory of the noxfile on sys.path.
 sys.path.insert(0, str(ROOT))
 
+from scripts.errors import ImagesError  # noqa: E402 - after the path is set
+from scripts.recipe.family import State  # noqa: E402
+from scripts.recipe.matrix import expand_all, load_families  # noqa: E402
+
+try:
+    IMAGES = expand_all(load_families(ROOT))
+except ImagesError as error:
+    sys.exit(str(error))  # no session can be named before the version manifests are mended
+
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "tests", "integration"]
+# What `integration` builds is smoke tested with the rest; for all others: nox -s smoke.
+nox.options.sessions = ["lint", "types", "tests", "integration", "smoke(python:3.11)", "smoke(cuda:12.1)", "faults"]
 nox.options.error_on_missing_interpreters = True
 
+FAULTS = "tests/integration/test_planted_faults.py"
 PYTHON = ["noxfile.py", "tasks.py", "scripts", "tests"]
 SHELL_SHEBANGS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash", "# shellcheck shell=")
 # The wrapper's environment has everything, at the versions of requirements.txt; see scripts/setup.
@@ -92,4 +111,39 @@ def integration(session: nox.Session) -> None:
     _need_ssh_client(session)
     session.run("invoke", "build", "cpu", "--version", "3.11")
     session.run("invoke", "build", "cuda", "--version", "12.1", "--stage", "cuda")
-    session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", f"--ignore={FAULTS}", *session.posargs)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+@nox.parametrize(
+    "image",
+    [
+        nox.param(spec, id=spec.id, tags=[spec.family, str(spec.state), *(["gpu"] if spec.gpu else [])])
+        for spec in IMAGES
+    ],
+)
+def smoke(session: nox.Session, image: ImageSpec) -> None:
+    """Test an image: what its tag says is what is inside. After --: --again, --allow-missing, --gpu, --only, --help."""
+    if image.state is not State.ACTIVE and not _asked_for(image):
+        session.skip(f'{image.state} since {image.since}: {image.reason} (to test it: nox -s "smoke({image.id})")')
+    _install(session)
+    _need_ssh_client(session)
+    word = Path(session.create_tmp(), "outcome")
+    word.unlink(missing_ok=True)
+    session.run("python", "-m", "scripts.smoke", image.id, *session.posargs, env={"IMAGES_SMOKE_OUTCOME": str(word)})
+    if word.exists() and word.read_text(encoding="utf-8") == "NOT TESTED":
+        session.skip("NOT TESTED: there is no such image, and --allow-missing was given")
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def faults(session: nox.Session) -> None:
+    """Plant faults in images that were built, and see each caught by the smoke check that should."""
+    _install(session)
+    _need_ssh_client(session)
+    session.run("pytest", "-m", "engine", FAULTS, *session.posargs)
+
+
+def _asked_for(image: ImageSpec) -> bool:
+    """Whether an image that is no longer maintained was asked for by its name or its state, not just with all others."""
+    words = [*sys.argv[1:], *os.environ.get("NOXSESSION", "").split(",")]
+    return f"smoke({image.id})" in words or str(image.state) in words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import io
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ import pytest
 
 from scripts.build import apt, sources
 from tests.system import System
+from tests.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +96,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
     program = folder / "docker"
     program.write_text(f"#!{sys.executable} -IS\n{(ROOT / 'tests' / 'data' / 'docker').read_text()}")
     program.chmod(0o755)
-    start = {"info": GOOD_ENGINE, "registry": {}, "complaint": UNRESOLVED, "slow": 0, "images": {}}
+    start = {"info": GOOD_ENGINE, "registry": {}, "complaint": UNRESOLVED, "slow": 0, "images": {}, "labels": {}}
     (folder / "answers.json").write_text(json.dumps({**start, "bake": "ok", "told": "", "load": "ok"}))
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.defpath}")
     sources._digest_in_registry.cache_clear()
@@ -188,16 +187,9 @@ class PackageIndex:
 
     def add(self, name: str, version: str, *requires: str, tag: str = "py3-none-any") -> str:
         """Add a wheel; gives its SHA-256."""
-        stem = f"{name}-{version}"
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        metadata += "".join(f"Requires-Dist: {item}\n" for item in requires)
-        data = io.BytesIO()
-        with zipfile.ZipFile(data, "w") as archive:
-            archive.writestr(f"{stem}.dist-info/METADATA", metadata)
-            archive.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
-            archive.writestr(f"{stem}.dist-info/RECORD", "")
-        self.wheels[f"{stem}-{tag}.whl"] = data.getvalue()
-        return hashlib.sha256(data.getvalue()).hexdigest()
+        file, data = make_wheel(name, version, *requires, tag=tag)
+        self.wheels[file] = data
+        return hashlib.sha256(data).hexdigest()
 
     def page(self, path: str) -> bytes | None:
         folder, _, name = path.strip("/").rpartition("/")

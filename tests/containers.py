@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container as EngineContainer
 
 LABEL = "ai.vessl.images.test"
+RUN = os.environ.setdefault("IMAGES_TEST_RUN", uuid.uuid4().hex)
+"""Value of the label: the same in all workers of a run of pytest, another in the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +112,37 @@ class Container:
         return Finished(code, *streams)
 
 
+def create(image: str, *command: str, ports: Sequence[int] = (), **options: Any) -> Container:
+    """Make a container that is not started yet; its ports are published on random ones of 127.0.0.1."""
+    published = {f"{port}/tcp": ("127.0.0.1", 0) for port in ports}
+    engine = docker.from_env(timeout=60).containers.create(
+        image, list(command) or None, labels={LABEL: RUN}, ports=published, detach=True, **options
+    )
+    return Container(engine)
+
+
 @contextmanager
 def running(image: str, *command: str, ports: Sequence[int] = (), **options: Any) -> Iterator[Container]:
-    """Start a container, publish ports on random ones of 127.0.0.1, and remove it whatever happens.
+    """Start a container, and remove it whatever happens.
 
     Options are those of ``containers.create`` in the Docker SDK. No command: the one of the image.
     """
-    client = docker.from_env(timeout=60)
+    container = create(image, *command, ports=ports, **options)
     try:
-        published = {f"{port}/tcp": ("127.0.0.1", 0) for port in ports}
-        engine = client.containers.create(
-            image, list(command) or None, labels={LABEL: "1"}, ports=published, detach=True, **options
-        )
-        try:
-            engine.start()
-            yield Container(engine)
-        finally:
-            engine.remove(force=True, v=True)
+        container.engine.start()
+        yield container
     finally:
-        client.close()
+        container.engine.remove(force=True, v=True)
+        if client := container.engine.client:
+            client.close()
+
+
+def remove_left() -> list[str]:
+    """Remove what this run has left behind, as a worker does that was killed; the names of those containers."""
+    left = docker.from_env(timeout=60).containers.list(all=True, filters={"label": f"{LABEL}={RUN}"})
+    for container in left:
+        container.remove(force=True, v=True)
+    return [str(container.name) for container in left]
 
 
 def run(image: str, *command: str, seconds: float = 30, **options: Any) -> Finished:

@@ -1,4 +1,4 @@
-"""The import rule: recipe, build, release, contents, catalogue, each of those before it only; DESIGN, section 3."""
+"""The import rule: recipe, build, contents, smoke, release, catalogue, each of those before it only; DESIGN, section 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ("recipe", "build", "release", "contents", "catalogue")
+ORDER = ("recipe", "build", "contents", "smoke", "release", "catalogue")
 # Beside the order. These know nothing of ours but each other, and all may import them,
 PLAIN = frozenset({"errors", "table", "positional", "console"})
 # and this may look at everything, and only the tasks at it.

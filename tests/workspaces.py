@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import requests
 import websocket
 
-from tests.integration.containers import Container, running
+from tests.containers import Container, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 TOKEN = "t0ken-of-the-test"  # noqa: S105  # of containers that live for seconds
@@ -23,8 +26,17 @@ REFUSAL = (
     "workspace: JupyterLab needs a token: set VESSL_TOKEN or VESSL_TOKEN_FILE "
     "(VESSL_ALLOW_NO_TOKEN=1 starts it without one, open to everyone who can reach the port)\n"
 )
+PORTS = (8888, 22, 2222)
 ODD = "a \"b\" 'c' \\d $HOME `id` # é\t;"
 ENVIRONMENT = {"VESSL_TOKEN": TOKEN, "ODD": ODD, "TWO_LINES": "a\nSetEnv", "CUDA_VISIBLE_DEVICES": "0,1"}
+
+
+def make_key(path: Path) -> Path:
+    """A new key pair."""
+    if shutil.which("ssh-keygen") is None or shutil.which("ssh") is None:
+        pytest.exit("the checks of ssh need ssh and ssh-keygen on this machine: install openssh-client", returncode=4)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path
 
 
 def public(key: Path) -> str:
@@ -35,17 +47,31 @@ def public(key: Path) -> str:
 def workspace(image: str, base_url: str = "/", **options: Any) -> Iterator[tuple[Container, str]]:
     """A workspace that answers, with its address."""
     environment = {"VESSL_TOKEN": TOKEN, **options.pop("environment", {})}
-    with running(image, environment=environment, ports=(8888, 22, 2222), **options) as container:
-        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS)
+    with running(image, environment=environment, ports=PORTS, **options) as container:
+        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS, seconds=15)
         yield container, address + base_url
 
 
 def ssh(
-    container: Container, key: Path, *command: str, user: str = "root", port: int = 22, **options: str
+    container: Container,
+    key: Path,
+    *command: str,
+    user: str = "root",
+    port: int = 22,
+    environment: Mapping[str, str] | None = None,
+    **options: str,
 ) -> subprocess.CompletedProcess[str]:
     known = {"StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null", "BatchMode": "yes", "LogLevel": "ERROR"}
     settings = [f"-o{name}={value}" for name, value in (known | {"IdentitiesOnly": "yes"} | options).items()]
-    where = ["-F", "/dev/null", "-i", str(key), "-p", str(container.wait_for_port(port)), f"{user}@127.0.0.1"]
+    where = [
+        "-F",
+        "/dev/null",
+        "-i",
+        str(key),
+        "-p",
+        str(container.wait_for_port(port, seconds=10)),
+        f"{user}@127.0.0.1",
+    ]
     return subprocess.run(
         ["ssh", *settings, *where, *command],
         capture_output=True,
@@ -53,6 +79,7 @@ def ssh(
         timeout=20,
         check=False,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
     )
 
 
@@ -102,6 +129,20 @@ def messages(channel: websocket.WebSocket, identity: str) -> Iterator[dict[str, 
             yield message
 
 
+def comms(address: str, code: str) -> list[str]:
+    """Run a cell in a new kernel, return the targets of the comm channels that it opened (a widget opens some)."""
+    opened = []
+    with kernel_channel(address, start_kernel(address)) as channel:
+        for message in messages(channel, ask(channel, code)):
+            if message["msg_type"] == "error":
+                raise AssertionError(f"{message['content']['ename']}: {message['content']['evalue']}")
+            if message["msg_type"] == "comm_open":
+                opened.append(str(message["content"]["target_name"]))
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                break
+    return opened
+
+
 def evaluate(address: str, code: str) -> str:
     """Run a cell in a new kernel, return its result as the notebook would show it."""
     with kernel_channel(address, start_kernel(address)) as channel:
@@ -122,3 +163,17 @@ def terminal(address: str) -> Iterator[websocket.WebSocket]:
         yield socket
     finally:
         socket.close()
+
+
+@contextmanager
+def browser(address: str) -> Iterator[requests.Session]:
+    """A browser that is logged in, so sends a cookie wherever the page is from (who has the token may use it anyway)."""
+    with requests.Session() as session:
+        assert session.get(f"{address}lab?token={TOKEN}", timeout=10).status_code == 200
+        yield session
+
+
+def lets_in(session: requests.Session, address: str, origin: str) -> bool:
+    """Whether the browser would show the answer to a page of that origin (jupyter_server says 404 to others)."""
+    answer = session.get(f"{address}api/status", headers={"Origin": origin}, timeout=10)
+    return answer.headers.get("Access-Control-Allow-Origin") in (origin, "*")

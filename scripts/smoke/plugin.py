@@ -1,0 +1,132 @@
+"""A pytest plugin that writes what each check measured to a file: ``-p scripts.smoke.plugin --results FILE``.
+
+A check claims what it measures through the fixture ``claim``. One that claims nothing fails: it cannot have looked.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.smoke.record import Outcome, Result
+
+MEASURED, EXPECTED, FACT = "measured", "expected", "fact"
+Properties = list[tuple[str, object]]
+
+
+class Claim:
+    """What a check measured, against what it should be; the last one that was made is what the report shows."""
+
+    def __init__(self, properties: Properties) -> None:
+        self._properties = properties
+
+    def __call__(self, measured: object, expected: object, *, ok: bool | None = None) -> None:
+        """Claim that something measured is as expected.
+
+        :param ok: whether it is, where that is not a question of being equal.
+        """
+        self._properties += [(MEASURED, str(measured)), (EXPECTED, str(expected))]
+        if not (measured == expected if ok is None else ok):
+            pytest.fail(" ".join(f"measured {measured}, expected {expected}".split()), pytrace=False)
+
+    def fact(self, name: str, value: Any) -> None:
+        """Write something that is worth knowing into the record; ``value`` is JSON."""
+        self._properties.append((FACT, json.dumps([name, value])))
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest) -> Claim:
+    """How a check says what it measured."""
+    return Claim(request.node.user_properties)
+
+
+def name_of(nodeid: str) -> str:
+    """The name of a check: ``tests/smoke/test_declared.py::test_python`` is ``declared.python``."""
+    path, _, function = nodeid.partition("::")
+    return f"{Path(path).stem.removeprefix('test_')}.{function.removeprefix('test_').replace('_', '-')}"
+
+
+class Collector:
+    """Puts the reports of setup, call and teardown of every check together."""
+
+    def __init__(self) -> None:
+        self.reports: dict[str, list[pytest.TestReport]] = {}
+        self.broken: dict[str, str] = {}
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module of checks could not be read: none of its checks ran, which must not look like a pass."""
+        if report.failed:
+            self.broken[report.nodeid] = str(report.longrepr).strip().rpartition("\n")[2].removeprefix("E").strip()
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One phase of one check has ended, here or on a worker."""
+        self.reports.setdefault(report.nodeid, []).append(report)
+
+    def results(self) -> list[Result]:
+        """All checks, by name, and what could not be read in place of its checks."""
+        found = [_result(name_of(node), group) for node, group in self.reports.items()]
+        for node, reason in self.broken.items():
+            name = name_of(node).rstrip(".")
+            found.append(Result(check=name, outcome=Outcome.FAIL, measured="", expected="", reason=reason, seconds=0))
+        return sorted(found, key=lambda result: result.check)
+
+    def facts(self) -> dict[str, Any]:
+        """All facts that checks noted."""
+        properties = (pair for group in self.reports.values() for report in group for pair in report.user_properties)
+        return dict(json.loads(str(value)) for name, value in properties if name == FACT)
+
+
+def _result(name: str, reports: list[pytest.TestReport]) -> Result:
+    # The later phases' reports repeat the properties of the earlier ones.
+    claimed = {key: str(value) for key, value in reports[-1].user_properties if key in (MEASURED, EXPECTED)}
+    outcome, reason = Outcome.PASS, ""
+    if skipped := next((report for report in reports if report.skipped), None):
+        outcome, reason = Outcome.SKIP, _why_skipped(skipped)
+    if failed := next((report for report in reports if report.failed), None):
+        outcome, reason = Outcome.FAIL, _why_failed(failed)
+    if outcome is Outcome.PASS and MEASURED not in claimed:
+        outcome, reason = Outcome.FAIL, "the check measured nothing"
+    return Result(
+        check=name,
+        outcome=outcome,
+        measured=claimed.get(MEASURED, ""),
+        expected=claimed.get(EXPECTED, ""),
+        reason=reason,
+        seconds=round(sum(report.duration for report in reports), 2),
+    )
+
+
+def _why_skipped(report: pytest.TestReport) -> str:
+    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+
+
+def _why_failed(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = str(crash.message if crash else report.longrepr or "").strip()
+    where = "" if report.when == "call" else f"{report.when}: "
+    return where + (message.partition("\n")[0].removeprefix("Failed: ").removeprefix("AssertionError: ") or "failed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names the file."""
+    parser.addoption("--results", metavar="FILE", help="write what the checks measured to FILE, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect, but not on a worker of xdist: its reports reach the controller."""
+    if config.getoption("--results") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Collector(), "smoke-collector")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the file."""
+    collector = session.config.pluginmanager.get_plugin("smoke-collector")
+    if isinstance(collector, Collector):
+        content = {"results": [asdict(result) for result in collector.results()], "facts": collector.facts()}
+        Path(session.config.getoption("--results")).write_text(json.dumps(content), encoding="utf-8")

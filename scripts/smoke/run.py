@@ -1,0 +1,87 @@
+"""Run the checks of ``tests/smoke`` on one image, and record what they found."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.build.build import run_foreground
+from scripts.errors import SmokeError
+from scripts.smoke.record import Outcome, Record, Result, directory_of, hash_checks, overall, save_record
+
+if TYPE_CHECKING:
+    from scripts.build.settings import Settings
+    from scripts.smoke.subject import Subject
+
+NO_TESTS = 5
+"""pytest's exit code where a selection fits no test; 0 and 1 are passed and failed, the others are its own failures."""
+
+
+def engine_has_gpu() -> bool:
+    """Whether the engine offers a GPU to containers: NVIDIA's runtime, or a CDI device of NVIDIA's."""
+    command = ["docker", "info", "--format", "{{json .}}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        info = json.loads(done.stdout)
+    except ValueError:
+        return False
+    devices = [str(device.get("ID", "")) for device in info.get("DiscoveredDevices") or ()]
+    return "nvidia" in (info.get("Runtimes") or ()) or any(name.startswith("nvidia.com/gpu") for name in devices)
+
+
+def run_checks(subject: Subject, settings: Settings, *, gpu: bool, only: str = "", workers: int = 0) -> Record:
+    """Run the checks on an image; its record and a JUnit file are kept, but not those of a selection.
+
+    :param gpu: whether a GPU has to be there.
+    :param only: pytest's ``-k``: the checks to run, empty for all.
+    :raises SmokeError: if the checks could not run, or the selection fits none.
+    """
+    root, spec = settings.root, subject.spec
+    began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
+    checks = hash_checks(root, spec)
+    with tempfile.TemporaryDirectory() as work:
+        results, junit = Path(work, "results.json"), Path(work, "junit.xml")
+        command = [sys.executable, "-m", "pytest", "-p", "scripts.smoke.plugin", "-p", "no:cacheprovider"]
+        command += ["-o", "addopts=--strict-markers", "--no-header", "-q", "--tb=short", "--dist", "loadfile"]
+        command += ["-n", str(workers or (os.cpu_count() or 1) + 1), f"--results={results}", f"--junitxml={junit}"]
+        command += ["-o", f"junit_suite_name={spec.id}", f"--image={spec.id}", f"--digest={subject.digest}"]
+        command += [f"--layout={subject.layout}"] if subject.layout else []
+        command += ["--stand-in"] if subject.stand_in else []
+        command += ["--gpu"] if gpu else []
+        command += ["-k", only] if only else []
+        code = run_foreground([*command, "tests/smoke"], "", cwd=root, environment={"PYTHONUNBUFFERED": "1"})
+        if code == NO_TESTS and only:
+            raise SmokeError(f"--only {only}: no check has this in its name")
+        if code not in (0, 1) or not results.exists():
+            raise SmokeError(
+                f"{spec.id}: the checks could not run (pytest ended with code {code}, its output is above)"
+            )
+        content: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+        found = tuple(Result(**{**item, "outcome": Outcome(item["outcome"])}) for item in content["results"])
+        record = Record(
+            id=spec.id,
+            digest=subject.digest,
+            checks=checks,
+            # pytest's own word counts too: it may have failed at what is no check
+            outcome=overall(found) if code == 0 else Outcome.FAIL,
+            reference=subject.reference,
+            source=subject.source,
+            stand_in=subject.stand_in,
+            gpu=gpu,
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - began, 1),
+            results=found,
+            facts=content["facts"],
+        )
+        if not only:
+            save_record(settings.out, record)
+            shutil.copyfile(junit, directory_of(settings.out, subject.digest) / "junit.xml")
+    return record

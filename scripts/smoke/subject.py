@@ -1,0 +1,99 @@
+"""The image under test: the one that was built here, else what the engine has under its name, else what is published."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.build import layout
+from scripts.build.engine import first_line
+from scripts.build.load import load_into_engine
+from scripts.errors import SmokeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from scripts.build.settings import Settings
+    from scripts.recipe.matrix import ImageSpec
+
+
+class NotTestedError(SmokeError):
+    """There is no such image to test: neither built here nor to be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One image that the engine has, by digest: whatever the name points to later, these bytes are what was tested."""
+
+    spec: ImageSpec
+    reference: str
+    digest: str
+    source: str
+    """Where it is from, in a word or two."""
+    layout: Path | None
+    """Its OCI layout, where it was built here."""
+    stand_in: bool
+    """Whether its base is a stand-in, by its own label."""
+
+
+def find_subject(
+    spec: ImageSpec, settings: Settings, say: Callable[[str], None], *, reference: str = "", pull: bool = False
+) -> Subject:
+    """The image to test for ``spec``, loaded into the engine or pulled where it has to be.
+
+    :param reference: an image to test in place of the one that goes by the spec's name.
+    :param pull: ask the registry for the newest, also where there is one here.
+    :raises NotTestedError: if there is none.
+    :raises BuildError: if the engine refuses what was built.
+    """
+    standard = f"{settings.registry}/{spec.repository}:{spec.tag}"
+    if reference:
+        if pull or inspect_image(reference) is None:
+            pull_image(reference, spec, say)
+        return _subject(spec, reference, "given")
+    if not pull and (record := layout.load_record(settings.out, spec.id)):
+        if load_into_engine(record, standard, settings.out):
+            say(f"{spec.id}: loaded into the engine as {standard}")
+        return _subject(spec, standard, "built here", layout.directory_of(settings.out, spec.id))
+    if not pull and inspect_image(standard):
+        return _subject(spec, standard, "in the engine")
+    pull_image(standard, spec, say)
+    return _subject(spec, standard, "pulled")
+
+
+def inspect_image(reference: str) -> dict[str, Any] | None:
+    """What ``docker image inspect`` says of an image, or None if the engine has none of that name."""
+    command = ["docker", "image", "inspect", reference]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return dict(json.loads(done.stdout)[0]) if done.returncode == 0 else None
+
+
+def pull_image(reference: str, spec: ImageSpec, say: Callable[[str], None]) -> None:
+    """Pull an image for the first of the spec's platforms.
+
+    :raises NotTestedError: if it is not to be had.
+    """
+    say(f"{spec.id}: not built here: pulling {reference}")
+    command = ["docker", "pull", "--quiet", "--platform", spec.platforms[0], reference]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = first_line(done.stderr.removeprefix("Error response from daemon: "))
+        raise NotTestedError(f"{spec.id}: neither built here nor to be had as {reference}: {why}")
+
+
+def _subject(spec: ImageSpec, reference: str, source: str, directory: Path | None = None) -> Subject:
+    image = inspect_image(reference)
+    if image is None:
+        raise NotTestedError(f"{spec.id}: the engine has lost {reference}: is something removing images?")
+    labels = (image["Config"] or {}).get("Labels") or {}
+    return Subject(
+        spec=spec,
+        reference=reference,
+        digest=image["Id"],
+        source=source,
+        layout=directory,
+        stand_in=labels.get("ai.vessl.images.base") == "stand-in",
+    )

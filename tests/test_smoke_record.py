@@ -1,0 +1,128 @@
+"""Records: bound to a digest and to the checks, written whole, and a pass only where something was measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.recipe.matrix import ImageSpec, expand_all, load_families
+from scripts.smoke.record import (
+    Outcome,
+    Record,
+    Result,
+    directory_of,
+    hash_checks,
+    load_record,
+    overall,
+    passed,
+    save_record,
+)
+from tests.conftest import DIGEST
+
+if TYPE_CHECKING:
+    from tests.conftest import Repository
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = Result(check="a.b", outcome=Outcome.PASS, measured="1", expected="1", reason="", seconds=0.1)
+RECORD = Record(
+    id="app:1",
+    digest=DIGEST,
+    checks="c" * 64,
+    outcome=Outcome.PASS,
+    reference="quay.io/x/app:1",
+    source="built here",
+    stand_in=False,
+    gpu=False,
+    started="2026-11-25T12:00:00+00:00",
+    seconds=12.3,
+    results=(RESULT,),
+    facts={"lowest driver": "525.60.13"},
+)
+
+
+def outcomes(*words: str) -> tuple[Result, ...]:
+    return tuple(replace(RESULT, outcome=Outcome(word)) for word in words)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = save_record(tmp_path, RECORD)
+    assert path == tmp_path / "smoke" / DIGEST.replace(":", "-") / "record.json"
+    assert load_record(tmp_path, DIGEST) == RECORD
+    assert [item.name for item in path.parent.iterdir()] == ["record.json"]
+
+
+def test_a_pass_is_for_these_checks_and_this_digest_only(tmp_path: Path) -> None:
+    save_record(tmp_path, RECORD)
+    assert passed(tmp_path, DIGEST, RECORD.checks) == RECORD
+    assert passed(tmp_path, DIGEST, "d" * 64) is None
+    assert passed(tmp_path, "sha256:" + "cd" * 32, RECORD.checks) is None
+    save_record(tmp_path, replace(RECORD, outcome=Outcome.FAIL))
+    assert passed(tmp_path, DIGEST, RECORD.checks) is None
+
+
+def test_a_record_that_was_moved_to_another_digest_counts_as_none(tmp_path: Path) -> None:
+    other = "sha256:" + "cd" * 32
+    save_record(tmp_path, RECORD)
+    directory_of(tmp_path, DIGEST).rename(directory_of(tmp_path, other))
+    assert load_record(tmp_path, other) is None
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"results": [{"outcome": "GOOD"}]}', "null"])
+def test_a_damaged_record_counts_as_none(tmp_path: Path, damage: str) -> None:
+    save_record(tmp_path, RECORD).write_text(damage)
+    assert load_record(tmp_path, DIGEST) is None
+
+
+def test_a_record_of_another_version_counts_as_none(tmp_path: Path) -> None:
+    path = save_record(tmp_path, RECORD)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "more": 1}))
+    assert load_record(tmp_path, DIGEST) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (["PASS", "SKIP"], "PASS"),
+        (["PASS", "FAIL"], "FAIL"),
+        (["SKIP", "SKIP"], "FAIL"),
+        ([], "FAIL"),
+    ],
+)
+def test_overall(words: list[str], outcome: str) -> None:
+    assert overall(outcomes(*words)) == outcome
+
+
+def one(repository: Repository, versions: str) -> ImageSpec:
+    repository.family(versions=versions)
+    (spec,) = expand_all(load_families(repository.root))
+    return spec
+
+
+def test_hash_follows_the_checks_and_what_is_declared(repository: Repository) -> None:
+    from tests.conftest import VERSIONS
+
+    spec = one(repository, VERSIONS)
+    before = hash_checks(repository.root, spec)
+    assert before == hash_checks(repository.root, spec)
+    assert hash_checks(repository.root, one(repository, VERSIONS + 'packages = { torch = "2.3.1" }\n')) != before
+    (repository.root / "tests" / "smoke").mkdir(parents=True)
+    (repository.root / "tests" / "smoke" / "test_a.py").write_text("")
+    assert hash_checks(repository.root, spec) != before
+
+
+def test_hash_is_the_same_in_another_checkout(repository: Repository, tmp_path: Path) -> None:
+    from tests.conftest import VERSIONS
+
+    here = hash_checks(repository.root, one(repository, VERSIONS))
+    moved = repository.root.rename(tmp_path / "elsewhere")
+    (spec,) = expand_all(load_families(moved))
+    assert hash_checks(moved, spec) == here
+
+
+def test_the_real_checks_are_hashed() -> None:
+    spec = next(iter(expand_all(load_families(ROOT))))
+    assert hash_checks(ROOT, spec) != hash_checks(ROOT / "tests", spec)
