@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,11 +99,23 @@ def start_kernel(address: str) -> str:
 @contextmanager
 def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
     url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
-    channel = websocket.create_connection(url, header=HEADERS, timeout=20)
+    channel = websocket.create_connection(url, header=HEADERS, timeout=3)
     try:
+        wait_until_ready(channel)
+        channel.settimeout(20)
         yield channel
     finally:
         channel.close()
+
+
+def wait_until_ready(channel: websocket.WebSocket) -> None:
+    """Ask until the kernel answers: what is asked of one that is still starting can be lost on the way."""
+    for _ in range(8):
+        with suppress(websocket.WebSocketTimeoutException):
+            for message in messages(channel, ask(channel, "0")):
+                if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                    return
+    raise AssertionError("the kernel does not answer")
 
 
 def ask(channel: websocket.WebSocket, code: str) -> str:

@@ -105,7 +105,8 @@ def image_of(digest: str, blob: Callable[[str], bytes]) -> Image:
         config = json.loads(blob(manifest["config"]["digest"]))
         diff_ids = config["rootfs"]["diff_ids"]
         made = [item.get("created_by", "") for item in config.get("history", ()) if not item.get("empty_layer")]
-        made += [""] * (len(diff_ids) - len(made))
+        if len(made) != len(diff_ids):
+            made = [""] * len(diff_ids)  # some tools write no history, or one that leaves layers out
         layers = tuple(
             Layer(
                 digest=item["digest"],

@@ -134,9 +134,12 @@ def _ask_helper(helper: str, key: str, environment: Mapping[str, str], path: Pat
     """``docker-credential-NAME get``: the registry on stdin, and an object or a complaint on stdout."""
     program = f"docker-credential-{helper}"
     told = f"(named in {path})"
+    # On the PATH that was passed in, not on our own.
+    if (found := shutil.which(program, path=environment.get("PATH", os.defpath))) is None:
+        raise CredentialError(f"{program} {told} is not on PATH: install it, or take the name out of the file")
     try:
         done = subprocess.run(
-            [_find(program, environment), "get"],
+            [found, "get"],
             input=key,
             env=dict(environment),
             capture_output=True,
@@ -144,10 +147,6 @@ def _ask_helper(helper: str, key: str, environment: Mapping[str, str], path: Pat
             check=False,
             timeout=HELPER_TIMEOUT,
         )
-    except FileNotFoundError:
-        raise CredentialError(
-            f"{program} {told} is not on PATH: install it, or take the name out of the file"
-        ) from None
     except OSError as error:
         raise CredentialError(f"{program} {told} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired:
@@ -165,11 +164,3 @@ def _ask_helper(helper: str, key: str, environment: Mapping[str, str], path: Pat
     if username == TOKEN_USER:
         return Credential(identity_token=secret)
     return Credential(username=username, password=secret) if username else None
-
-
-def _find(program: str, environment: Mapping[str, str]) -> str:
-    """The program on the PATH of the environment that was passed in, not on our own."""
-    found = shutil.which(program, path=environment.get("PATH", os.defpath))
-    if found is None:
-        raise FileNotFoundError(program)
-    return found

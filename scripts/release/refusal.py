@@ -25,6 +25,11 @@ TEXT_LENGTH = 300
 class NotFoundError(RegistryError):
     """It is not there (404)."""
 
+    def __init__(self, message: str, *, codes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.codes = codes
+        """What the registry named as the reason; none means that the answer was hardly a registry's."""
+
 
 class DeniedError(RegistryError):
     """We may not (401 after authentication, 403)."""
@@ -109,9 +114,12 @@ def refusal(answer: Answer, repository: Repository, wanted: str, *, retry_after:
     if "UNSUPPORTED" in complaint.codes:
         return UnsupportedError(f"{start}: {_UNSUPPORTED}")
     if answer.status == 429:
-        return TemporaryError(f"{start}: too many requests; try again later", retry_after=retry_after)
+        when = "later" if retry_after is None else f"in {retry_after:.0f} s"
+        return TemporaryError(f"{start}: too many requests; try again {when}", retry_after=retry_after)
     if answer.status >= 500 and answer.status != 501:
         return TemporaryError(f"{start}: the registry fails; try again later", retry_after=retry_after)
+    if answer.status == 404:
+        return NotFoundError(f"{start}: check the name, and that it was pushed", codes=complaint.codes)
     kind, advice = _KINDS.get(answer.status, (RegistryError, ""))
     return kind(start + (f": {advice.format(login=login)}" if advice else ""))
 
@@ -120,8 +128,8 @@ _UNSUPPORTED = "this registry does not do that, or is set up not to"
 _KINDS: Mapping[int, tuple[type[RegistryError], str]] = {
     401: (DeniedError, "log in with {login}"),
     403: (DeniedError, "this account may not: ask for the right, or log in as another with {login}"),
-    404: (NotFoundError, "check the name, and that it was pushed"),
     405: (UnsupportedError, _UNSUPPORTED),
+    413: (RegistryError, "a proxy in front of it limits the size of a request: raise that, or send in chunks"),
     501: (UnsupportedError, _UNSUPPORTED),
 }
 

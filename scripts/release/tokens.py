@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from scripts.errors import RegistryError
 from scripts.release.challenge import Challenge, parse_challenges
 from scripts.release.refusal import DeniedError, place, refusal
-from scripts.release.wire import Request
+from scripts.release.wire import Request, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -128,8 +128,8 @@ class Authorizer:
 
     def _fetch(self, repository: Repository, known: _Known, scopes: Scopes) -> str:
         challenge = known.bearer or Challenge("bearer")
-        realm = challenge.parameters.get("realm", "")
-        if not realm.startswith(("https://", "http://")):
+        realm = resolve(repository, "login", repository.origin, challenge.parameters.get("realm", ""))
+        if "realm" not in challenge.parameters or not realm.startswith(("https://", "http://")):
             raise RegistryError(f"{repository}: login: the registry names no token server to log in at")
         all_scopes = join_scopes([*scopes, *challenge.parameters.get("scope", "").split()])
         answer = self._ask(repository, known.credential, realm, challenge.parameters.get("service", ""), all_scopes)

@@ -12,6 +12,7 @@ from scripts.release.wire import Timeouts, Wire, origin_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from scripts.errors import RegistryError
     from scripts.release.credentials import Credential
     from scripts.release.refusal import Answer
     from scripts.release.wire import Request
@@ -68,18 +69,18 @@ class Transport:
     def ask(self, request: Request, *scopes: str) -> Answer:
         """As ``request``, but any status is an answer."""
         repository, wanted = request.repository, join_scopes(scopes)
-        if origin_of(request.url) != repository.origin.lower():
+        if origin_of(request.url) != origin_of(repository.origin):
             return self._wire.exchange(request, None)
         header = self._authorizer.header(repository, wanted)
         answer = self._wire.exchange(request, header)
-        if answer.status != 401 or origin_of(answer.url) != repository.origin.lower():
+        if answer.status != 401 or origin_of(answer.url) != origin_of(repository.origin):
             return answer
         challenge = answer.headers.get("WWW-Authenticate", "")
         if (new := self._authorizer.answer(repository, wanted, challenge, header)) is None:
             return answer
         return self._wire.exchange(request, new)
 
-    def refuse(self, request: Request, answer: Answer) -> Exception:
+    def refuse(self, request: Request, answer: Answer) -> RegistryError:
         """The error that an answer is."""
         return refusal(
             self._authorizer.scrub(answer),

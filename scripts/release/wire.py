@@ -27,7 +27,8 @@ REDIRECTS = 5
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 BODY_LIMIT = 32 * 1024 * 1024
 """Bytes of an answer that is read into memory: manifests, listings, errors. Blobs are not."""
-BLOCK = 1024 * 1024
+BLOCK = 256 * 1024
+"""Bytes that are sent or received at a time."""
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
 
 
@@ -70,6 +71,13 @@ class Request:
     """Try again by itself; if not, one failure is the end, and the caller knows what to do."""
 
 
+class _Adapter(HTTPAdapter):
+    """Sends in larger blocks than urllib3's 16 KiB."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, blocksize=BLOCK, **options)
+
+
 class Wire:
     """Connections to registries, to be used by several threads at once, and closed."""
 
@@ -82,7 +90,7 @@ class Wire:
         self._warned: set[str] = set()
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
+            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
 
     def close(self) -> None:
         """Close all connections."""
@@ -123,7 +131,7 @@ class Wire:
             as_it_is = request.method in {"GET", "HEAD"} or answer.status in {307, 308}
             if answer.status not in REDIRECT_STATUSES or not location or not as_it_is:
                 return answer
-            url = urljoin(url, location)
+            url = resolve(request.repository, request.wanted, url, location)
         raise RegistryError(
             f"{request.repository}: {request.wanted}: more than {REDIRECTS} redirects, now {place(url)}"
         )
@@ -135,14 +143,13 @@ class Wire:
         if not isinstance(request.body, bytes):
             request.body.rewind()
         try:
-            # Prepared without the session, which would add what it finds in ~/.netrc, and cookies.
+            # Past the session's own prepare and send, which add what is in ~/.netrc, keep cookies and follow redirects.
             prepared = requests.Request(request.method, url, headers=headers, data=request.body or None).prepare()
             settings: dict[str, Any] = dict(self._session.merge_environment_settings(url, {}, True, None, None))  # noqa: FBT003
             if is_loopback(urlsplit(url).netloc):
                 settings["proxies"] = {}
-            with self._session.send(
-                prepared, allow_redirects=False, timeout=self._timeout(request), **settings
-            ) as response:
+            adapter = self._session.get_adapter(url)
+            with adapter.send(prepared, timeout=self._timeout(request), **settings) as response:
                 return self._read(request, response)
         except requests.RequestException as error:
             raise self._failure(error, request, url) from error
@@ -209,7 +216,22 @@ def _connection_failure(text: str, read: float) -> str:
     return "the connection broke"
 
 
+def resolve(repository: Repository, wanted: str, base: str, location: str) -> str:
+    """The address that a registry names, as seen from where it names it.
+
+    :raises RegistryError: if it is none.
+    """
+    try:
+        url = urljoin(base, location)
+        _ = urlsplit(url).port
+    except ValueError as error:
+        shown = printable(location.partition("?")[0])
+        raise RegistryError(f"{repository}: {wanted}: the registry leads to {shown!r}, which is no address") from error
+    return url
+
+
 def origin_of(url: str) -> str:
-    """Scheme, host and port of an address."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+    """Scheme, host and port of an address, in the one form in which two can be compared."""
+    parts = urlsplit(url.lower())
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host.removesuffix({'http': ':80', 'https': ':443'}.get(parts.scheme, ':'))}"

@@ -78,6 +78,7 @@ FAULTS = (
         check="layers.history",
         dockerfile="ARG INDEX_PASSWORD=abc\nRUN : $INDEX_PASSWORD",
         says="INDEX_PASSWORD",
+        together="open",
     ),
     Fault(
         name="token in the environment",
