@@ -28,4 +28,5 @@ def test_each_fault_is_caught_by_its_check_and_by_no_other(name: str) -> None:
     faults = plantings()[name]
     with plant(faults[0].on, faults) as reference:
         record = smoke(faults[0].on, reference, *faults[0].options)
-    assert disagreements(faults, record) == []
+    found = disagreements(faults, record)
+    assert not found, "\n".join(found)

@@ -90,8 +90,8 @@ def told(findings: Iterable[Finding]) -> str:
 def test_no(looked: Looked, name: str, claim: Claim) -> None:
     scans = looked[1]
     found = [item for scan in scans for item in scan.findings if item.kind in FINDINGS[name]]
-    measured = told(found) or f"none of {sum(scan.entries for scan in scans)}"
-    claim(measured, "none", ok=not found and all(scan.entries for scan in scans))
+    count = sum(scan.entries for scan in scans)
+    claim(told(found) or f"none of {count}", "none", ok=not found and count > 1000)
 
 
 def test_intact(looked: Looked, claim: Claim) -> None:

@@ -98,7 +98,18 @@ ELSEWHERE = frozenset({"ipywidgets", "jupyterlab", "jupyterlab-git", "pip", "ves
 
 def use(rest: Container, code: str, seconds: int = 60) -> Finished:
     """Run Python in the container at rest, on one thread: the checks run side by side."""
-    script = ["env", "OMP_NUM_THREADS=1", "MPLCONFIGDIR=/tmp/matplotlib", "python", "-I", "-W", "ignore", "-c", code]
+    script = [
+        "env",
+        "OMP_NUM_THREADS=1",
+        "MPLCONFIGDIR=/tmp/matplotlib",
+        "python",
+        "-I",
+        "-B",
+        "-W",
+        "ignore",
+        "-c",
+        code,
+    ]
     return rest.exec(*script, seconds=seconds)
 
 

@@ -19,7 +19,7 @@ FAULTS = (
         dockerfile="RUN rm /usr/bin/git",
         says="git: command not found",
         together="python",
-        also=("contents.git-lfs", "jupyter.git"),
+        also=("contents.git-lfs", "jupyter.git", "files.links"),
     ),
     Fault(
         name="git-lfs is not set up",

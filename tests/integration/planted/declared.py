@@ -15,9 +15,10 @@ FAULTS = (
     Fault(
         name="another python",
         check="declared.python",
-        # By its own word only: all else goes on working.
+        # By its own word only, and only to those who ask with `python -c`: all else goes on working.
         dockerfile=f"""
-RUN echo 'import platform; platform.python_version = lambda: "3.10.4"' > {SITE}/planted.pth
+RUN echo 'import platform, sys; sys.orig_argv[1:2] == ["-c"] and setattr(platform, "python_version", lambda: "3.10.4")' \
+    > {SITE}/planted.pth
 """,
         says="3.10.4",
         also=("declared.tag", "declared.labels"),

@@ -37,7 +37,7 @@ FAULTS = (
         name="token in kernels and terminals",
         check="jupyter.runs-a-cell",
         dockerfile=f"RUN echo 'os.environ[\"JUPYTER_TOKEN\"] = token' >> {SETTINGS}",
-        says="['JUPYTER_TOKEN']",
+        says="'JUPYTER_TOKEN'",
         also=("jupyter.opens-a-terminal",),
     ),
     Fault(

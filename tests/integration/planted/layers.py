@@ -22,7 +22,7 @@ FAULTS = (
         check="layers.no[private-keys]",
         dockerfile=f"RUN (echo '{KEY}'; head -c 300 /dev/urandom | base64) > /opt/deploy.pem",
         says="/opt/deploy.pem",
-        together="open",
+        together="python",
     ),
     Fault(
         name="secret that the next layer removes",

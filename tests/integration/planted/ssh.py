@@ -62,6 +62,7 @@ ENV VESSL_SSH_HOST_KEY_DIR=/etc/ssh
         # other users may not read them, so their workspaces do not start
         also=(
             "layers.no[host-keys]",
+            "layers.no[private-keys]",
             "places.base-url",
             "places.sites-that-were-named-may-use-it",
             "places.user-without-a-name",
