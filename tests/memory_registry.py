@@ -144,7 +144,10 @@ class MemoryRegistry:
         if digest not in self.manifests[name]:
             return Reply(404, {}, errors("MANIFEST_UNKNOWN", "manifest unknown"))
         if seen.method == "DELETE":
-            self.tags[name].pop(reference, None) or self.manifests[name].pop(digest)
+            if not self.tags[name].pop(reference, None):
+                self.manifests[name].pop(digest)
+                for tag in [tag for tag, pointed in self.tags[name].items() if pointed == digest]:
+                    del self.tags[name][tag]
             return Reply(202)
         media_type, content = self.manifests[name][digest]
         return Reply(200, {"Docker-Content-Digest": digest, "Content-Type": media_type}, content)

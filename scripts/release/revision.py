@@ -69,6 +69,8 @@ class Found:
     """Digest of each revision; None where it was not asked for."""
     standard: str | None
     """Digest that the standard tag has, None where there is no such tag."""
+    claimed: int = 0
+    """The highest revision that another publisher is at, or was when it died."""
 
 
 class DisagreeError(AuditError):
@@ -125,7 +127,7 @@ def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger,
         return Decision(step=step, revision=newest, why=why, replaces=None, same_as=None)
     return Decision(
         step=Step.NEW,
-        revision=highest + 1,
+        revision=max(highest, found.claimed) + 1,
         why=f"not what r{newest} is" if newest else "never published",
         replaces=newest or None,
         same_as=_same_as(written, digest),

@@ -1,0 +1,188 @@
+"""Publish a product: blobs, its revision tag, then the standard tag, then the ledger; each only after the one before.
+
+Whatever happens in between, no revision changes, the standard tag is a whole revision, and another run goes on where
+this one stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.errors import RegistryError
+from scripts.release.claims import claim, claim_of, parse_claims, release
+from scripts.release.ledger import Ledger, Published, Smoke, append_lines, load_ledger
+from scripts.release.refusal import TakenError
+from scripts.release.registry import get_manifest, head_manifest, list_tags, put_manifest
+from scripts.release.revision import Decision, Found, Step, decide, parse_revisions, revision_tag
+from scripts.release.upload import upload_blobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from scripts.release.product import Product
+    from scripts.release.reference import Repository
+    from scripts.release.registry import Manifest
+    from scripts.release.transport import Transport
+    from scripts.release.upload import Blob, Outcome
+
+ATTEMPTS = 8
+"""How often a publisher gives way to others before it says so; the number of rounds in which tags may still move."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the ledger says of a revision beside its number and digest; see ``ledger.Published``."""
+
+    reason: str
+    time: str
+    recipe: str = ""
+    base: str = ""
+    commit: str = ""
+    smoke: Smoke | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an image is published: one standard tag of a repository, and the ledger that tells of it."""
+
+    repository: Repository
+    tag: str
+    ledger: Path
+
+
+def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: Iterable[str] | None = None) -> Found:
+    """What the registry has for a standard tag: one listing, and the digests that a decision needs.
+
+    :param tags: all tags of the repository, where they have just been listed for another of its images.
+    """
+    repository, tag = place.repository, place.tag
+    known = list_tags(transport, repository) if tags is None else tuple(tags)
+    numbers = parse_revisions(known, tag)
+    written = {line.revision for line in ledger.published(str(repository), tag)}
+    asked = {number for number in numbers if number not in written} | set(numbers[-1:])
+    digests = {number: _digest(transport, repository, revision_tag(tag, number)) for number in asked}
+    return Found(
+        revisions={number: digests.get(number) for number in numbers},
+        standard=_digest(transport, repository, tag) if tag in known else None,
+        claimed=max(
+            (item.revision for item in parse_claims(known, tag) if item != claim_of(tag, item.revision, digest)),
+            default=0,
+        ),
+    )
+
+
+def publish(
+    transport: Transport,
+    place: Place,
+    product: Product,
+    facts: Facts,
+    *,
+    force: bool = False,
+    sources: Sequence[Repository] = (),
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Blob, int, Outcome | None], None] = lambda *_: None,
+) -> Decision:
+    """Publish a product, or finish what was begun, or find that there is nothing to do; gives what was done.
+
+    The caller holds the lock of this machine (``lock.locked``) and has asked whether this may be published at all.
+
+    :raises DisagreeError: if registry and ledger differ.
+    :raises TakenError: if other publishers were in the way until the end.
+    :raises RegistryError: whatever else goes wrong; run it again.
+    """
+    repository, tag, manifest = place.repository, place.tag, product.manifest
+    for attempt in range(ATTEMPTS):
+        ledger = load_ledger(place.ledger)
+        decision = decide(
+            str(repository), tag, manifest.digest, look(transport, place, ledger, manifest.digest), ledger, force=force
+        )
+        if decision.step is Step.UNCHANGED:
+            return decision
+        upload_blobs(transport, repository, product.blobs, sources=sources, progress=progress)
+        if head_manifest(transport, repository.digest(manifest.digest)) is None:
+            put_manifest(transport, repository.digest(manifest.digest), manifest)
+        if decision.step is not Step.NEW:
+            # a run that was killed may have left its claim
+            release(transport, repository, claim_of(tag, decision.revision, manifest.digest))
+            break
+        try:
+            _make_revision(transport, place, decision.revision, manifest)
+            break
+        except TakenError as error:
+            if attempt == ATTEMPTS - 1:
+                raise
+            say(f"{error}: trying again")
+            transport.patience.wait(min(attempt, 3))
+    _move_standard(transport, place, decision.revision, manifest)
+    _read_back(transport, place, decision.revision, manifest)
+    if decision.step is not Step.MOVE:
+        append_lines(place.ledger, _line(place, product, facts, decision))
+    return decision
+
+
+def _make_revision(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
+    """Write a revision tag that nobody has, and nobody else is about to write."""
+    repository, name = place.repository, place.repository.tag(revision_tag(place.tag, revision))
+    own = claim_of(place.tag, revision, manifest.digest)
+    claim(transport, repository, own)
+    if head_manifest(transport, name) is not None:
+        release(transport, repository, own)
+        raise TakenError(f"{name} is there already")
+    try:
+        put_manifest(transport, name, manifest)
+    except TakenError:
+        # A request that was sent twice, as its first answer was lost, finds its own tag.
+        if _digest(transport, repository, name.name) != manifest.digest:
+            raise
+    stored = _digest(transport, repository, name.name)
+    if stored != manifest.digest:
+        raise TakenError(f"{name} is {stored or 'not there'} after it was written as {manifest.digest}")
+    release(transport, repository, own)
+
+
+def _move_standard(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
+    """Make the standard tag its highest revision, whoever publishes that; it has to stay so when looked at again."""
+    repository, standard = place.repository, place.repository.tag(place.tag)
+    for _ in range(ATTEMPTS):
+        newest = max(parse_revisions(list_tags(transport, repository), place.tag), default=revision)
+        wanted = manifest
+        if newest > revision:
+            wanted = get_manifest(transport, repository.tag(revision_tag(place.tag, newest)))
+        if _digest(transport, repository, place.tag) == wanted.digest:
+            return
+        put_manifest(transport, standard, wanted)
+    raise RegistryError(f"{standard} is moved by somebody else all the time: look who publishes, and run it again")
+
+
+def _read_back(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
+    name = revision_tag(place.tag, revision)
+    stored = _digest(transport, place.repository, name)
+    if stored != manifest.digest:
+        raise RegistryError(
+            f"{place.repository}:{name} was {manifest.digest} and is now {stored or 'gone'}: somebody has changed a revision"
+        )
+
+
+def _digest(transport: Transport, repository: Repository, tag: str) -> str | None:
+    found = head_manifest(transport, repository.tag(tag))
+    return found.digest if found else None
+
+
+def _line(place: Place, product: Product, facts: Facts, decision: Decision) -> Published:
+    return Published(
+        repository=str(place.repository),
+        tag=place.tag,
+        revision=decision.revision,
+        time=facts.time,
+        reason=facts.reason,
+        digest=product.manifest.digest,
+        size=product.size,
+        recipe=facts.recipe,
+        base=facts.base,
+        commit=facts.commit,
+        smoke=facts.smoke,
+        replaces=decision.replaces,
+        same_as=decision.same_as,
+    )

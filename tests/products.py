@@ -1,0 +1,41 @@
+"""Products for tests of publishing: whole OCI layouts of a few bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from scripts.release.product import Product, load_product
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def make_layout(folder: Path, *layers: str) -> Path:
+    """A layout of one image with these layers."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def add(text: str, media_type: str) -> dict[str, Any]:
+        data = text.encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": add(json.dumps({"layers": layers}), "application/vnd.oci.image.config.v1+json"),
+        "layers": [add(layer, "application/vnd.oci.image.layer.v1.tar") for layer in layers],
+    }
+    index = {"schemaVersion": 2, "manifests": [add(json.dumps(manifest), MANIFEST)]}
+    (folder / "index.json").write_text(json.dumps(index))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return folder
+
+
+def make_product(folder: Path, *layers: str) -> Product:
+    return load_product(make_layout(folder, *layers))
