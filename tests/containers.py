@@ -8,6 +8,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container as EngineContainer
 
 LABEL = "ai.vessl.images.test"
-RUN = os.environ.setdefault("IMAGES_TEST_RUN", uuid.uuid4().hex)
-"""Value of the label: the same in all workers of a run of pytest, another in the next."""
+HOST = socket.gethostname()
+RUN = os.environ.setdefault("IMAGES_TEST_RUN", f"{HOST}/{os.getpid()}/{uuid.uuid4().hex}")
+"""Value of the label: whose container it is. The same in all workers of a run of pytest, another in the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,14 @@ def remove_left() -> list[str]:
     for container in left:
         container.remove(force=True, v=True)
     return [str(container.name) for container in left]
+
+
+def remove_orphans() -> None:
+    """Remove what earlier runs of this machine left behind that were killed themselves."""
+    for container in docker.from_env(timeout=60).containers.list(all=True, filters={"label": LABEL}):
+        host, _, rest = str(container.labels[LABEL]).partition("/")
+        if host == HOST and not Path("/proc", rest.partition("/")[0]).exists():
+            container.remove(force=True, v=True)
 
 
 def run(image: str, *command: str, seconds: float = 30, **options: Any) -> Finished:

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from scripts.recipe.matrix import ImageSpec, expand_all, load_families
-from tests.containers import LABEL, RUN, Container, create, remove_left
+from tests.containers import LABEL, RUN, Container, create, remove_left, remove_orphans
 from tests.workspaces import ENVIRONMENT, HEADERS, PORTS, make_key, public
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Set the stage, before xdist starts its workers."""
     config = session.config
     if not hasattr(config, "workerinput") and not config.getoption("--collect-only"):
+        remove_orphans()
         config.add_cleanup(_remove_all)
         folder = tempfile.TemporaryDirectory()
         config.add_cleanup(folder.cleanup)
