@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from scripts.recipe.matrix import ImageSpec, expand_all, load_families
 from scripts.smoke.record import (
+    CHECKS,
     Outcome,
     Record,
     Result,
@@ -126,3 +128,15 @@ def test_hash_is_the_same_in_another_checkout(repository: Repository, tmp_path: 
 def test_the_real_checks_are_hashed() -> None:
     spec = next(iter(expand_all(load_families(ROOT))))
     assert hash_checks(ROOT, spec) != hash_checks(ROOT / "tests", spec)
+
+
+def test_whatever_the_checks_import_of_ours_to_measure_with_is_hashed() -> None:
+    """Of scripts/, only what finds the image and its declared values is not: that is hashed as values."""
+    names = set()
+    for path in (ROOT / "tests" / "smoke").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("tests.", "scripts.")):
+                names.add(node.module.replace(".", "/"))
+    assert len(names) > 5
+    tops = tuple(top.removesuffix(".py") for top in CHECKS)
+    assert {name for name in names if not name.startswith(tops)} == {"scripts/recipe/matrix", "scripts/build/settings"}

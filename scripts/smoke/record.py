@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from scripts.recipe.matrix import ImageSpec
 
-CHECKS = ("tests/smoke", "scripts/smoke", "scripts/contents")
+CHECKS = (
+    "tests/smoke",
+    "tests/containers.py",
+    "tests/wheels.py",
+    "tests/workspaces.py",
+    "scripts/smoke",
+    "scripts/contents",
+)
 """Where the checks are, and what they measure with."""
 
 
@@ -65,7 +72,9 @@ class Record:
 def hash_checks(root: Path, spec: ImageSpec) -> str:
     """Hash of the checks' source and of the image's declared values: another hash, and the image is tested again."""
     digest = hashlib.sha256()
-    for path in sorted(path for top in CHECKS for path in (root / top).rglob("*") if path.suffix in {".py", ".toml"}):
+    for path in sorted(
+        path for top in CHECKS for path in ((root / top), *(root / top).rglob("*.py")) if path.is_file()
+    ):
         digest.update(
             f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
         )
