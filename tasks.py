@@ -5,6 +5,7 @@ What takes long to import is imported by the tasks that need it: ``invoke list``
 
 from __future__ import annotations
 
+import datetime
 import os
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from scripts.positional import allow_optional_positionals
 from scripts.recipe.faults import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from scripts.build.plan import Step
     from scripts.build.settings import Settings
@@ -33,7 +34,7 @@ PROGRESS = ("auto", "plain", "tty", "rawjson", "quiet")
 @command
 def list_(c: Context, family: str | None = None, format: str = "table") -> None:
     """List the images of all families, or of one."""
-    from scripts.recipe.selection import select
+    from scripts.recipe.selection import image_row, select
 
     rows = [image_row(spec) for spec in select(images(), family)]
     show(rows, format, {"id": None, "base": 20, "versions": 18, "state": None})
@@ -165,6 +166,60 @@ def lock(
 
 
 @command
+def push(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    all: bool = False,
+    registry: str | None = None,
+    reason: str = "",
+    force: bool = False,
+    unsafe_skip_smoke: bool = False,
+    dry_run: bool = False,
+    format: str = "table",
+) -> None:
+    """Publish what was built and has passed its smoke test as the next revision, then move the standard tag."""
+    from scripts.release.push import Order, push_all
+    from scripts.release.transport import Transport
+
+    if force and not reason:
+        raise UsageError("--force: a revision without a change needs --reason, for the people who pull")
+    settings = settings_of(c, registry=registry)
+    specs = chosen(family, version, stage, every=all, include_frozen=False, platform=None)
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    order = Order(reason=reason, time=now, force=force, skip_smoke=unsafe_skip_smoke, dry_run=dry_run)
+    if unsafe_skip_smoke:
+        say("warning: --unsafe-skip-smoke: what is published here may not be what its tag says")
+    with Transport(credentials=lambda host: find_credential(host, os.environ), warn=say) as transport:
+        rows = list(push_all(specs, settings, transport, order, say))
+    errors = [error for row in rows if (error := row.pop("error", None))]
+    show(rows, format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
+    if errors:
+        raise Exit(f"{len(errors)} of {len(rows)} not published, see above", code=errors[0].exit_code)
+
+
+@command
+def revisions(c: Context, image: str, registry: str | None = None, format: str = "table") -> None:
+    """Show the revisions of an image (REPO:TAG), newest first."""
+    from scripts.release.guard import ledger_path
+    from scripts.release.ledger import load_ledger
+    from scripts.release.reference import parse_repository
+    from scripts.release.revisions import revision_rows
+    from scripts.release.transport import Transport
+
+    specs = {spec.id: spec for spec in images()}
+    if image not in specs:
+        raise UsageError(f'no image "{image}"{did_you_mean(image, specs)}')
+    settings, spec = settings_of(c, registry=registry), specs[image]
+    repository = parse_repository(f"{settings.registry}/{spec.repository}")
+    ledger = load_ledger(ledger_path(ROOT, settings.out, spec.family, repository))
+    with Transport(credentials=lambda host: find_credential(host, os.environ), warn=say) as transport:
+        rows = revision_rows(transport, repository, spec.tag, ledger)
+    show(rows, format, {"revision": None, "digest": 19, "time": 10, "MB": None, "state": None, "why": 22})
+
+
+@command
 def doctor(c: Context, format: str = "table") -> None:
     """Say what this machine has of what the tasks need, and how to get what it lacks."""
     from scripts.doctor import examine, rows_of
@@ -173,6 +228,13 @@ def doctor(c: Context, format: str = "table") -> None:
     show(rows_of(findings), format, {"what": None, "found": 18, "needed": 14, "ok": None, "fix": 30})
     if any(finding.required and not finding.ok for finding in findings):
         raise Exit("something that builds need is lacking: see the column fix", code=3)
+
+
+def find_credential(host: str, environment: Mapping[str, str]) -> Any:
+    """The credential for a registry, from where docker keeps it."""
+    from scripts.release import credentials
+
+    return credentials.find_credential(host, environment)
 
 
 def families() -> Any:
@@ -229,35 +291,6 @@ def refuse_stand_ins(steps: Iterable[Step]) -> None:
 
 def show_plan(steps: Iterable[Step], format: str) -> None:
     """Print a plan."""
-    rows = [
-        {
-            "id": step.spec.id,
-            "action": str(step.action),
-            "why": step.why,
-            "base": step.base.reference,
-            "base digest": step.base.digest,
-            "stand-in": step.base.stand_in,
-            "recipe": step.recipe.hash,
-        }
-        for step in steps
-    ]
-    show(rows, format, {"id": None, "action": None, "why": 38})
+    from scripts.build.plan import plan_row
 
-
-def image_row(spec: ImageSpec) -> dict[str, Any]:
-    """A row of ``list``."""
-    versions = {"python": spec.python, **({"cuda": spec.cuda} if spec.cuda else {}), **spec.packages}
-    return {
-        "id": spec.id,
-        "family": spec.family,
-        "repository": spec.repository,
-        "tag": spec.tag,
-        "stage": spec.stage,
-        "base": spec.base,
-        "versions": versions,
-        "platforms": list(spec.platforms),
-        "gpu": spec.gpu,
-        "state": str(spec.state),
-        "reason": spec.reason,
-        "since": spec.since,
-    }
+    show([plan_row(step) for step in steps], format, {"id": None, "action": None, "why": 38})

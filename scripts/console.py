@@ -27,7 +27,7 @@ OPTIONS = {
     "format": "table or json",
     "set": "KEY=VALUE for every bake target, as docker buildx bake --set; repeatable",
     "no_cache": "build every step anew",
-    "force": "build although nothing changed",
+    "force": "build, or publish, although nothing changed",
     "registry": "registry and organisation to name the images for, such as localhost:5000",
     "builder": "buildx builder to build with",
     "platform": "only these of the rows' OCI platforms, comma-separated",
@@ -35,6 +35,9 @@ OPTIONS = {
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
     "upgrade": "take the newest versions that fit instead of keeping the lock's",
+    "reason": "what changed, in a sentence for the people who pull",
+    "unsafe_skip_smoke": "publish what no smoke test has passed",
+    "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 
@@ -79,7 +82,7 @@ def command(function: Callable[..., None]) -> Any:
         help={name: OPTIONS[name] for name in parameters},
         iterable=[name for name in parameters if name == "set"],
         # The family is given without its flag, also where it may be left out.
-        positional=[name for name in parameters if name == "family"],
+        positional=[name for name in parameters if name in {"family", "image"}],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.build.bake import EXPORTER
 from scripts.build.bases import STAND_INS
@@ -75,3 +75,16 @@ def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Set
     else:
         action, why = Action.NOTHING, f"recipe, lock and base are those of {record.digest[:19]}"
     return Step(spec=spec, base=base, recipe=recipe, action=action, why=why)
+
+
+def plan_row(step: Step) -> dict[str, Any]:
+    """A row of ``plan``."""
+    return {
+        "id": step.spec.id,
+        "action": str(step.action),
+        "why": step.why,
+        "base": step.base.reference,
+        "base digest": step.base.digest,
+        "stand-in": step.base.stand_in,
+        "recipe": step.recipe.hash,
+    }

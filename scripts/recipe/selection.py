@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.errors import UsageError
 from scripts.recipe.family import State
@@ -89,3 +89,22 @@ def narrow_platforms(specs: Iterable[ImageSpec], platforms: tuple[str, ...]) -> 
                 raise UsageError(f'{spec.id} has no platform "{platform}"; it has {", ".join(spec.platforms)}')
         narrowed.append(replace(spec, platforms=platforms))
     return tuple(narrowed)
+
+
+def image_row(spec: ImageSpec) -> dict[str, Any]:
+    """A row of ``list``."""
+    versions = {"python": spec.python, **({"cuda": spec.cuda} if spec.cuda else {}), **spec.packages}
+    return {
+        "id": spec.id,
+        "family": spec.family,
+        "repository": spec.repository,
+        "tag": spec.tag,
+        "stage": spec.stage,
+        "base": spec.base,
+        "versions": versions,
+        "platforms": list(spec.platforms),
+        "gpu": spec.gpu,
+        "state": str(spec.state),
+        "reason": spec.reason,
+        "since": spec.since,
+    }
