@@ -5,7 +5,6 @@ What takes long to import is imported by the tasks that need it: ``invoke list``
 
 from __future__ import annotations
 
-import datetime
 import os
 import tempfile
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from invoke import Context, Exit
 
 from scripts.console import command, say, show
-from scripts.errors import BuildError, UsageError
+from scripts.errors import AuditError, UsageError
 from scripts.positional import allow_optional_positionals
 from scripts.recipe.faults import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from scripts.build.plan import Step
     from scripts.build.settings import Settings
@@ -77,6 +76,7 @@ def build(
     from scripts.build import build as builds
     from scripts.build.engine import require_engine
     from scripts.build.load import load_all
+    from scripts.build.plan import refuse_stand_ins
 
     if progress not in PROGRESS:
         raise UsageError(f'--progress: no "{progress}"{did_you_mean(progress, PROGRESS)}')
@@ -180,20 +180,12 @@ def push(
     format: str = "table",
 ) -> None:
     """Publish what was built and has passed its smoke test as the next revision, then move the standard tag."""
-    from scripts.release.push import Order, push_all
-    from scripts.release.transport import Transport
+    from scripts.release import commands
 
-    if force and not reason:
-        raise UsageError("--force: a revision without a change needs --reason, for the people who pull")
     settings = settings_of(c, registry=registry)
     specs = chosen(family, version, stage, every=all, include_frozen=False, platform=None)
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    order = Order(reason=reason, time=now, force=force, skip_smoke=unsafe_skip_smoke, dry_run=dry_run)
-    if unsafe_skip_smoke:
-        say("warning: --unsafe-skip-smoke: what is published here may not be what its tag says")
-    with Transport(credentials=lambda host: find_credential(host, os.environ), warn=say) as transport:
-        rows = list(push_all(specs, settings, transport, order, say))
-    errors = [error for row in rows if (error := row.pop("error", None))]
+    choices = {"reason": reason, "force": force, "skip_smoke": unsafe_skip_smoke, "dry_run": dry_run}
+    rows, errors = commands.push(specs, settings, say, **choices)
     show(rows, format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
     if errors:
         raise Exit(f"{len(errors)} of {len(rows)} not published, see above", code=errors[0].exit_code)
@@ -202,21 +194,46 @@ def push(
 @command
 def revisions(c: Context, image: str, registry: str | None = None, format: str = "table") -> None:
     """Show the revisions of an image (REPO:TAG), newest first."""
-    from scripts.release.guard import ledger_path
-    from scripts.release.ledger import load_ledger
-    from scripts.release.reference import parse_repository
-    from scripts.release.revisions import revision_rows
-    from scripts.release.transport import Transport
+    from scripts.release import commands
 
-    specs = {spec.id: spec for spec in images()}
-    if image not in specs:
-        raise UsageError(f'no image "{image}"{did_you_mean(image, specs)}')
-    settings, spec = settings_of(c, registry=registry), specs[image]
-    repository = parse_repository(f"{settings.registry}/{spec.repository}")
-    ledger = load_ledger(ledger_path(ROOT, settings.out, spec.family, repository))
-    with Transport(credentials=lambda host: find_credential(host, os.environ), warn=say) as transport:
-        rows = revision_rows(transport, repository, spec.tag, ledger)
+    rows = commands.revisions(image, images(), settings_of(c, registry=registry), say)
     show(rows, format, {"revision": None, "digest": 19, "time": 10, "MB": None, "state": None, "why": 22})
+
+
+@command
+def audit(c: Context, registry: str | None = None, format: str = "table") -> None:
+    """Compare everything that is published with the ledgers; ends with 6 if anything differs."""
+    from scripts.release import commands
+
+    rows = commands.audit_all(images(), settings_of(c, registry=registry), say)
+    show(rows, format, {"place": 30, "what": 46})
+    if rows:
+        raise AuditError(f"{len(rows)} differences between the registry and the ledgers")
+
+
+@command
+def ledger(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    adopt: bool = False,
+    reason: str = "",
+    registry: str | None = None,
+    dry_run: bool = False,
+    format: str = "table",
+) -> None:
+    """Have the ledger say what the registry has (--adopt), for images that were published without it."""
+    from scripts.recipe.selection import select
+    from scripts.release import commands
+
+    if not adopt:
+        raise UsageError(
+            "--adopt: the ledger is a file, FAMILY/revisions.jsonl; this only writes what it lacks into it"
+        )
+    specs = select(images(), family, version, stage)
+    rows = commands.adopt_all(specs, settings_of(c, registry=registry), say, reason=reason, dry_run=dry_run)
+    show(rows, format, {"revision": None, "line": None, "why": 40})
 
 
 @command
@@ -228,13 +245,6 @@ def doctor(c: Context, format: str = "table") -> None:
     show(rows_of(findings), format, {"what": None, "found": 18, "needed": 14, "ok": None, "fix": 30})
     if any(finding.required and not finding.ok for finding in findings):
         raise Exit("something that builds need is lacking: see the column fix", code=3)
-
-
-def find_credential(host: str, environment: Mapping[str, str]) -> Any:
-    """The credential for a registry, from where docker keeps it."""
-    from scripts.release import credentials
-
-    return credentials.find_credential(host, environment)
 
 
 def families() -> Any:
@@ -276,17 +286,6 @@ def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     from scripts.build.plan import plan_builds
 
     return plan_builds(tuple(specs), settings)
-
-
-def refuse_stand_ins(steps: Iterable[Step]) -> None:
-    """Refuse a plan that would build on stand-ins, for --real-bases."""
-    faults = {step.base.reference: step.base.why for step in steps if step.base.stand_in}
-    if faults:
-        raise BuildError(
-            "\n".join(
-                f"{name}: could not be resolved, and --real-bases was given: {why}" for name, why in faults.items()
-            )
-        )
 
 
 def show_plan(steps: Iterable[Step], format: str) -> None:

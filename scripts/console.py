@@ -37,6 +37,7 @@ OPTIONS = {
     "upgrade": "take the newest versions that fit instead of keeping the lock's",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",
+    "adopt": "write what the registry has, and what it has no more",
     "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }

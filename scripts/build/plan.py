@@ -12,11 +12,12 @@ from scripts.build.bases import STAND_INS
 from scripts.build.layout import Record, load_record
 from scripts.build.sources import Base, resolve_base
 from scripts.build.vcs import DIRTY, Commit, last_commit
+from scripts.errors import BuildError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import Recipe, context_files, recipe_of, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from scripts.build.settings import Settings
@@ -75,6 +76,20 @@ def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Set
     else:
         action, why = Action.NOTHING, f"recipe, lock and base are those of {record.digest[:19]}"
     return Step(spec=spec, base=base, recipe=recipe, action=action, why=why)
+
+
+def refuse_stand_ins(steps: Iterable[Step]) -> None:
+    """Refuse a plan that would build on stand-ins, for --real-bases.
+
+    :raises BuildError: with every base that could not be resolved.
+    """
+    faults = {step.base.reference: step.base.why for step in steps if step.base.stand_in}
+    if faults:
+        raise BuildError(
+            "\n".join(
+                f"{name}: could not be resolved, and --real-bases was given: {why}" for name, why in faults.items()
+            )
+        )
 
 
 def plan_row(step: Step) -> dict[str, Any]:

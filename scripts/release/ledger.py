@@ -110,11 +110,12 @@ class Ledger:
 
     def published(self, repository: str, tag: str) -> tuple[Published, ...]:
         """The revisions of one standard tag, lowest first."""
-        return tuple(
+        found = (
             line
             for line in self.lines
             if isinstance(line, Published) and (line.repository, line.tag) == (repository, tag)
         )
+        return tuple(sorted(found, key=lambda line: line.revision))
 
     def yanked(self, repository: str, tag: str) -> dict[int, Yanked]:
         """The yanked revisions of one standard tag."""
@@ -192,8 +193,8 @@ def broken_rules(lines: Iterable[Line]) -> Iterable[tuple[int, str]]:
             continue
         if line.revision in known:
             yield number, f"{line.name} is published for the second time"
-        elif before and line.revision < before[-1].revision:
-            yield number, f"{line.name} comes after r{before[-1].revision}: revisions only go up"
+        elif line.revision < max(known, default=0) and not line.adopted:
+            yield number, f"{line.name} comes after r{max(known)}: revisions only go up"
         if line.replaces is not None and line.replaces not in known:
             yield number, f"{line.name} replaces r{line.replaces}, which was never published"
         if line.same_as is not None and (line.same_as not in known or known[line.same_as].digest != line.digest):

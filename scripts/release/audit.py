@@ -1,0 +1,153 @@
+"""Compare everything that is published with the ledgers: the alarm for what must never change."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.errors import RegistryError
+from scripts.release.claims import parse_claims
+from scripts.release.ledger import Gone, Ledger, Line, Published
+from scripts.release.referrers import list_referrers
+from scripts.release.registry import get_manifest, has_blob, head_manifest, list_tags
+from scripts.release.revision import Found, compare, parse_revisions, revision_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from scripts.release.reference import Repository
+    from scripts.release.registry import Manifest
+    from scripts.release.transport import Transport
+
+# Where registries without the referrers API keep lists of referrers (distribution-spec, "Referrers Tag Schema").
+REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
+BEFORE = "published before the ledger was kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that is not as it should be."""
+
+    place: str
+    """Repository, with the tag where it is about one."""
+    what: str
+
+
+def audit(
+    transport: Transport, repository: Repository, standard_tags: Iterable[str], ledger: Ledger, *, blobs: bool = True
+) -> Iterator[Difference]:
+    """Every difference between a repository and the ledger.
+
+    :param standard_tags: of all images of the version manifests that are published here.
+    :param blobs: look also for every layer; one request for each that a revision has.
+    :raises RegistryError: if the registry cannot be asked.
+    """
+    tags = list_tags(transport, repository)
+    written = {line.tag for line in ledger.lines if line.repository == str(repository)}
+    known = sorted({*standard_tags, *written})
+    explained = {name for tag in known for name in (tag, *_of(tags, tag))}
+    for name in tags:
+        if name not in explained and not REFERRERS.fullmatch(name):
+            yield Difference(place=f"{repository}:{name}", what="a tag that is no image's, no revision and no claim")
+    seen: set[str] = set()
+    for tag in known:
+        yield from _audit_tag(transport, repository, tag, tags, ledger, seen if blobs else None)
+
+
+def _of(tags: Iterable[str], tag: str) -> Iterator[str]:
+    yield from (revision_tag(tag, number) for number in parse_revisions(tags, tag))
+    yield from (claim.name for claim in parse_claims(tags, tag))
+
+
+def _audit_tag(
+    transport: Transport, repository: Repository, tag: str, tags: Iterable[str], ledger: Ledger, seen: set[str] | None
+) -> Iterator[Difference]:
+    place = f"{repository}:{tag}"
+    manifests = {
+        number: _get(transport, repository, revision_tag(tag, number)) for number in parse_revisions(tags, tag)
+    }
+    found = Found(revisions={number: item.digest for number, item in manifests.items() if item}, standard=None)
+    for what in compare(str(repository), tag, found, ledger):
+        yield Difference(place=place, what=what)
+    standard = head_manifest(transport, repository.tag(tag)) if tag in tags else None
+    highest = max(found.revisions, default=0)
+    if highest and (standard is None or standard.digest != found.revisions[highest]):
+        is_now = standard.digest if standard else "not there"
+        yield Difference(
+            place=place, what=f"is {is_now}, its highest revision, r{highest}, is {found.revisions[highest]}"
+        )
+    if standard and not highest:
+        yield Difference(place=place, what="has no revision")
+    for number, manifest in manifests.items():
+        if manifest is None:
+            yield Difference(place=f"{place}-r{number}", what="is listed, but not there")
+        elif seen is not None and manifest.digest not in seen:
+            seen.add(manifest.digest)
+            yield from _audit_content(transport, repository, f"{place}-r{number}", manifest, seen)
+
+
+def _audit_content(
+    transport: Transport, repository: Repository, place: str, manifest: Manifest, seen: set[str]
+) -> Iterator[Difference]:
+    for digest, size in blobs_of(manifest).items():
+        if digest not in seen:
+            seen.add(digest)
+            try:
+                if not has_blob(transport, repository.digest(digest), size=size):
+                    yield Difference(place=place, what=f"blob {digest} is not there")
+            except RegistryError as error:
+                yield Difference(place=place, what=str(error))
+    for referrer in list_referrers(transport, repository.digest(manifest.digest)):
+        if head_manifest(transport, repository.digest(referrer.descriptor.digest)) is None:
+            yield Difference(place=place, what=f"referrer {referrer.descriptor.digest} is listed, but not there")
+
+
+def blobs_of(manifest: Manifest) -> dict[str, int]:
+    """Digest and size in bytes of what an image manifest points to; none for an index."""
+    raw = json.loads(manifest.content)
+    items = [raw["config"], *raw.get("layers", ())] if "config" in raw else []
+    return {item["digest"]: item["size"] for item in items}
+
+
+def adopt(
+    transport: Transport, repository: Repository, tag: str, ledger: Ledger, time: str, reason: str = ""
+) -> tuple[Line, ...]:
+    """The lines that make a ledger say what the registry has; revisions that have changed are not among them.
+
+    :param time: for all lines, as the ledger writes it.
+    :param reason: why revisions are not in the registry any more.
+    :raises RegistryError: if the registry cannot be asked.
+    """
+    there = parse_revisions(list_tags(transport, repository), tag)
+    written: Mapping[int, Published] = {line.revision: line for line in ledger.published(str(repository), tag)}
+    found = {
+        number: manifest
+        for number in there
+        if number not in written and (manifest := _get(transport, repository, revision_tag(tag, number)))
+    }
+    lines: list[Line] = [
+        Published(
+            repository=str(repository),
+            tag=tag,
+            revision=number,
+            time=time,
+            reason=BEFORE,
+            digest=manifest.digest,
+            size=sum(blobs_of(manifest).values()),
+            adopted=True,
+        )
+        for number, manifest in found.items()
+    ]
+    lost = sorted(written.keys() - set(there) - ledger.gone(str(repository), tag).keys())
+    lines += [
+        Gone(repository=str(repository), tag=tag, revision=number, time=time, reason=reason or "not in the registry")
+        for number in lost
+    ]
+    return tuple(lines)
+
+
+def _get(transport: Transport, repository: Repository, tag: str) -> Manifest | None:
+    reference = repository.tag(tag)
+    return get_manifest(transport, reference) if head_manifest(transport, reference) else None

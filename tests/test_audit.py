@@ -1,0 +1,223 @@
+"""The alarm rings for everything that is not as the ledger says, and for nothing else; and a ledger can be made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.release.audit import BEFORE, adopt, audit
+from scripts.release.claims import claim_of
+from scripts.release.ledger import FILENAME, Ledger, append_lines, load_ledger
+from scripts.release.publish import Place, publish
+from scripts.release.referrers import attach
+from scripts.release.registry import Manifest
+from scripts.release.revision import Step
+from tests.faulty_registry import FaultyRegistry, connect
+from tests.products import make_product
+from tests.test_publish import FACTS, NAME, TAG
+from tests.test_push import built, push, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scripts.release.product import Product
+    from scripts.release.transport import Transport
+    from tests.conftest import Tasks
+
+
+@pytest.fixture
+def registry() -> Iterator[FaultyRegistry]:
+    with FaultyRegistry() as made:
+        yield made
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    with connect() as client:
+        yield client.transport
+
+
+@pytest.fixture
+def place(registry: FaultyRegistry, tmp_path: Path) -> Place:
+    return Place(repository=registry.repository(NAME), tag=TAG, ledger=tmp_path / "family" / FILENAME)
+
+
+@pytest.fixture
+def published(transport: Transport, place: Place, tmp_path: Path) -> list[Product]:
+    products = [make_product(tmp_path / name, "base", name) for name in ("one", "two", "three")]
+    for product in products:
+        publish(transport, place, product, FACTS)
+    return products
+
+
+def found(transport: Transport, place: Place, ledger: Ledger | None = None) -> list[str]:
+    told = audit(transport, place.repository, [TAG], load_ledger(place.ledger) if ledger is None else ledger)
+    return [f"{item.place.removeprefix(f'{place.repository}:')}: {item.what}" for item in told]
+
+
+@pytest.mark.usefixtures("published")
+def test_nothing_to_say(transport: Transport, place: Place, registry: FaultyRegistry) -> None:
+    before = len(registry.requests)
+    assert found(transport, place) == []
+    # a listing; head and get of each revision; the standard tag; each blob once; referrers of each
+    assert len(registry.requests) - before == 1 + 2 * 3 + 1 + (2 * 3 + 1) + 3
+
+
+def test_a_revision_that_was_changed(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    registry.tags[NAME][f"{TAG}-r1"] = published[1].manifest.digest
+    one, two = (product.manifest.digest for product in published[:2])
+    assert found(transport, place) == [f"{TAG}: r1 is {two} in the registry, but {one} in the ledger"]
+
+
+def test_revisions_that_one_of_them_does_not_have(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    del registry.tags[NAME][f"{TAG}-r1"]
+    registry.tags[NAME][f"{TAG}-r7"] = registry.tags[NAME][TAG] = published[0].manifest.digest
+    assert found(transport, place) == [
+        f"{TAG}: r7 is in the registry, but not in the ledger",
+        f"{TAG}: r1 is in the ledger, but not in the registry",
+    ]
+
+
+def test_a_standard_tag_that_is_not_its_highest_revision(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    digests = [product.manifest.digest for product in published]
+    registry.tags[NAME][TAG] = digests[0]
+    assert found(transport, place) == [f"{TAG}: is {digests[0]}, its highest revision, r3, is {digests[2]}"]
+    del registry.tags[NAME][TAG]
+    assert found(transport, place) == [f"{TAG}: is not there, its highest revision, r3, is {digests[2]}"]
+
+
+def test_a_standard_tag_without_revisions(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    registry.tags[NAME] = {TAG: published[0].manifest.digest}
+    assert found(transport, place, Ledger()) == [f"{TAG}: has no revision"]
+
+
+def test_a_layer_that_is_gone_or_has_another_size(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    base, own = published[0].blobs[1].digest, published[1].blobs[2].digest
+    del registry.blobs[NAME][base]
+    registry.blobs[NAME][own] = b"cut off"
+    # the first is of all three revisions, but said once
+    assert found(transport, place) == [
+        f"{TAG}-r1: blob {base} is not there",
+        f"{TAG}-r2: {place.repository}@{own}: expected 3 bytes, the registry has 7",
+    ]
+
+
+def test_tags_that_nobody_can_explain(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    digest = published[0].manifest.digest
+    dead = claim_of(TAG, 9, digest)
+    for name in ("latest", f"{TAG}-r03", f"{TAG}-rc1", dead.name, digest.replace(":", "-")):
+        registry.tags[NAME][name] = digest
+    assert [line.partition(":")[0] for line in found(transport, place)] == [f"{TAG}-r03", f"{TAG}-rc1", "latest"]
+
+
+@pytest.mark.usefixtures("published")
+def test_a_retired_image_is_explained_by_the_ledger(transport: Transport, place: Place) -> None:
+    assert list(audit(transport, place.repository, [], load_ledger(place.ledger))) == []
+
+
+def test_a_referrer_that_is_gone(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    subject = published[0].manifest.descriptor
+    content = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "text/plain",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": published[0].blobs[0].digest, "size": 2},
+        "layers": [],
+        "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
+    }
+    manifest = Manifest(media_type=content["mediaType"], content=json.dumps(content).encode())  # type: ignore[arg-type]
+    attach(transport, place.repository, manifest)
+    assert found(transport, place) == []
+    real = registry.answer
+
+    def gone(seen: Any) -> Any:
+        return (
+            replace_status(real(seen)) if manifest.digest in seen.path and "referrers" not in seen.path else real(seen)
+        )
+
+    def replace_status(reply: Any) -> Any:
+        return replace(reply, status=404)
+
+    registry.answer = gone  # type: ignore[method-assign]
+    assert found(transport, place) == [f"{TAG}-r1: referrer {manifest.digest} is listed, but not there"]
+
+
+def test_adopt_makes_a_ledger_with_which_all_goes_on(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product], tmp_path: Path
+) -> None:
+    place.ledger.unlink()
+    del registry.tags[NAME][f"{TAG}-r2"]
+    lines = adopt(transport, place.repository, TAG, Ledger(), FACTS.time)
+    assert [(line.revision, line.reason) for line in lines] == [(1, BEFORE), (3, BEFORE)]
+    after = append_lines(place.ledger, *lines)
+    assert after.published(str(place.repository), TAG)[0].size == published[0].size
+    assert found(transport, place) == []
+    assert adopt(transport, place.repository, TAG, after, FACTS.time) == ()
+    decision = publish(transport, place, make_product(tmp_path / "four", "four"), FACTS)
+    assert (decision.step, decision.revision) == (Step.NEW, 4)
+
+
+def test_adopt_knows_what_is_gone_and_takes_no_changed_digest(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    del registry.tags[NAME][f"{TAG}-r2"]
+    registry.tags[NAME][f"{TAG}-r1"] = published[2].manifest.digest
+    lines = adopt(transport, place.repository, TAG, load_ledger(place.ledger), FACTS.time, "deleted by mistake")
+    assert [(line.kind, line.revision, line.reason) for line in lines] == [("gone", 2, "deleted by mistake")]
+    append_lines(place.ledger, *lines)
+    (told,) = found(transport, place)
+    assert told.startswith(f"{TAG}: r1 is ")
+
+
+def test_adopt_fills_in_an_older_revision(transport: Transport, place: Place, published: list[Product]) -> None:
+    whole = load_ledger(place.ledger)
+    place.ledger.unlink()
+    append_lines(place.ledger, whole.lines[1].model_copy(update={"replaces": None}))
+    lines = adopt(transport, place.repository, TAG, load_ledger(place.ledger), FACTS.time)
+    append_lines(place.ledger, *lines)
+    assert [line.revision for line in load_ledger(place.ledger).published(str(place.repository), TAG)] == [1, 2, 3]
+    assert found(transport, place) == []
+    assert published
+
+
+def test_the_tasks(tasks: Tasks, registry: FaultyRegistry) -> None:
+    where = ("--registry", f"{registry.host}/vessl-ai")
+    built(tasks.repository, "one")
+    push(tasks, registry)
+    done = tasks.run("audit", *where, "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    registry.tags["vessl-ai/app"]["latest"] = registry.tags["vessl-ai/app"]["1"]
+    done = tasks.run("audit", *where)
+    assert done.returncode == 6
+    assert "app:latest" in done.stdout
+    assert done.stderr.endswith("1 differences between the registry and the ledgers\n")
+    del registry.tags["vessl-ai/app"]["latest"]
+    (path,) = tasks.out.glob("ledgers/*/fam/*.jsonl")
+    kept = path.read_text()
+    path.unlink()
+    assert tasks.run("audit", *where).returncode == 6
+    assert tasks.run("ledger", "fam", *where).returncode == 2
+    (row,) = rows(tasks.run("ledger", "fam", "--adopt", "--dry-run", "--format", "json", *where))
+    assert (row["revision"], row["line"]) == ("app:1-r1", "published")
+    assert not path.exists()
+    rows(tasks.run("ledger", "fam", "--adopt", "--format", "json", *where))
+    assert tasks.run("audit", *where).returncode == 0
+    assert path.read_text() != kept
