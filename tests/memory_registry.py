@@ -203,6 +203,7 @@ class MemoryRegistry:
             manifest = json.loads(content)
             if manifest.get("subject", {}).get("digest") == digest:
                 entry = {"mediaType": media_type, "digest": own, "size": len(content)}
-                found.append({**entry, "artifactType": manifest["artifactType"]})
+                told = {name: manifest[name] for name in ("artifactType", "annotations") if name in manifest}
+                found.append({**entry, **told})
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": found}
         return Reply(200, {"Content-Type": INDEX}, json.dumps(index).encode())

@@ -9,27 +9,22 @@ gave way, or died, is not used again.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from scripts.release.artifacts import make_artifact, upload_empty
 from scripts.release.refusal import NotFoundError, TakenError, UnsupportedError
-from scripts.release.registry import OCI_MANIFEST, Manifest, delete_manifest, digest_of, list_tags, put_manifest
+from scripts.release.registry import delete_manifest, list_tags, put_manifest
 from scripts.release.revision import parse_revisions, revision_tag
-from scripts.release.upload import Blob, upload_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scripts.release.reference import Repository
+    from scripts.release.registry import Manifest
     from scripts.release.transport import Transport
 
-EMPTY = b"{}"
-"""The content of the empty descriptor (image-spec, manifest.md, "Guidance for an Empty Descriptor")."""
-EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 CLAIM_TYPE = "application/vnd.vessl.images.claim.v1"
 _CLAIM = re.compile(r"(?P<tag>.+)-r(?P<revision>[1-9][0-9]*)\.claim-(?P<owner>[0-9a-f]{12})")
 
@@ -50,16 +45,7 @@ class Claim:
     @property
     def manifest(self) -> Manifest:
         """A manifest of its own, so that it can be deleted by its digest and nothing else is."""
-        empty = {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)}
-        content = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": CLAIM_TYPE,
-            "config": empty,
-            "layers": [empty],
-            "annotations": {"ai.vessl.images.claim": self.name},
-        }
-        return Manifest(media_type=OCI_MANIFEST, content=json.dumps(content).encode())
+        return make_artifact(CLAIM_TYPE, {"ai.vessl.images.claim": self.name})
 
 
 def claim_of(tag: str, revision: int, digest: str) -> Claim:
@@ -83,10 +69,7 @@ def claim(transport: Transport, repository: Repository, wanted: Claim) -> None:
     :raises TakenError: if another has a claim on it, or it is there already: decide anew, after a while.
     :raises RegistryError: whatever else goes wrong.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "empty")
-        path.write_bytes(EMPTY)
-        upload_blob(transport, repository, Blob(digest=digest_of(EMPTY), size=len(EMPTY), path=path))
+    upload_empty(transport, repository)
     put_manifest(transport, repository.tag(wanted.name), wanted.manifest)
     tags = list_tags(transport, repository)
     others = [

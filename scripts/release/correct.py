@@ -1,0 +1,108 @@
+"""Correct what is published without changing it: go back with a new revision, and warn of a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.errors import UsageError
+from scripts.release.artifacts import make_artifact, upload_empty
+from scripts.release.audit import blobs_of
+from scripts.release.ledger import Published, Yanked, append_lines, load_ledger
+from scripts.release.product import Product
+from scripts.release.publish import Facts, Place, publish
+from scripts.release.referrers import attach, list_referrers
+from scripts.release.registry import get_manifest
+from scripts.release.revision import revision_tag
+from scripts.release.upload import Blob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scripts.release.ledger import Ledger
+    from scripts.release.revision import Decision
+    from scripts.release.transport import Transport
+
+YANKED_TYPE = "application/vnd.vessl.images.yanked.v1"
+
+
+def rollback(
+    transport: Transport, place: Place, to: int, reason: str, time: str, say: Callable[[str], None] = lambda _: None
+) -> Decision:
+    """Publish an older revision's digest as a new revision, so that the standard tag still is the highest one.
+
+    :raises UsageError: if there is no such revision, or it is yanked or gone.
+    :raises RegistryError: as ``publish``; run it again.
+    """
+    ledger = load_ledger(place.ledger)
+    line = _published(ledger, place, to)
+    repository, name = str(place.repository), revision_tag(place.tag, to)
+    if to in ledger.yanked(repository, place.tag):
+        raise UsageError(f"{place.repository}:{name} is yanked: {ledger.yanked(repository, place.tag)[to].reason}")
+    if to in ledger.gone(repository, place.tag):
+        raise UsageError(f"{place.repository}:{name} is not in the registry any more")
+    manifest = get_manifest(transport, place.repository.digest(line.digest))
+    # All blobs are there; those that are not would have to be read from the disk, and fail with their digest.
+    nowhere = Path("not on this machine")
+    blobs = tuple(Blob(digest=digest, size=size, path=nowhere) for digest, size in blobs_of(manifest).items())
+    facts = Facts(reason=reason, time=time, recipe=line.recipe, base=line.base, commit=line.commit, smoke=line.smoke)
+    return publish(transport, place, Product(manifest=manifest, blobs=blobs), facts, say=say)
+
+
+def yank(
+    transport: Transport,
+    place: Place,
+    revision: int,
+    reason: str,
+    time: str,
+    say: Callable[[str], None] = lambda _: None,
+) -> Decision | None:
+    """Mark a revision as not to be used; nothing is deleted. If it is the newest, go back to the one before it.
+
+    Gives what the rollback did, None where none was needed. Run again after a failure, it goes on.
+
+    :raises UsageError: if there is no such revision.
+    :raises RegistryError: if the registry is in the way; run it again.
+    """
+    ledger = load_ledger(place.ledger)
+    line = _published(ledger, place, revision)
+    repository = str(place.repository)
+    if revision not in ledger.yanked(repository, place.tag):
+        said = Yanked(repository=repository, tag=place.tag, revision=revision, time=time, reason=reason)
+        _mark(transport, place, line, said)
+        ledger = append_lines(place.ledger, said)
+    bad = ledger.yanked(repository, place.tag).keys() | ledger.gone(repository, place.tag).keys()
+    lines = ledger.published(repository, place.tag)
+    if lines[-1].revision != revision:
+        return None
+    good = [item.revision for item in lines if item.revision not in bad and item.digest != line.digest]
+    if not good:
+        say(f"{place.repository}:{place.tag} stays at {revision_tag(place.tag, revision)}: there is none to go back to")
+        return None
+    why = f"r{revision} is yanked: {reason}"
+    return rollback(transport, place, good[-1], why, time, say)
+
+
+def _published(ledger: Ledger, place: Place, revision: int) -> Published:
+    lines = {line.revision: line for line in ledger.published(str(place.repository), place.tag)}
+    if revision not in lines:
+        known = ", ".join(f"r{number}" for number in lines) or "none"
+        raise UsageError(f"{place.repository}:{place.tag} has no revision r{revision} in the ledger; known: {known}")
+    return lines[revision]
+
+
+def _mark(transport: Transport, place: Place, line: Published, said: Yanked) -> None:
+    """Say it in the registry too, beside the digest: whoever looks there sees it without our ledger."""
+    subject = place.repository.digest(line.digest)
+    name = f"{place.tag}-r{line.revision}"
+    for referrer in list_referrers(transport, subject, YANKED_TYPE):
+        if referrer.annotations.get("ai.vessl.images.yanked") == name:
+            return
+    manifest = get_manifest(transport, subject)
+    annotations = {
+        "ai.vessl.images.yanked": name,
+        "ai.vessl.images.reason": said.reason,
+        "org.opencontainers.image.created": said.time,
+    }
+    upload_empty(transport, place.repository)
+    attach(transport, place.repository, make_artifact(YANKED_TYPE, annotations, manifest.descriptor))
