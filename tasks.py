@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit
 
@@ -16,15 +15,10 @@ from scripts.console import command, say, show
 from scripts.errors import AuditError, UsageError
 from scripts.positional import allow_optional_positionals
 from scripts.recipe.faults import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from scripts.build.plan import Step
-    from scripts.build.settings import Settings
-    from scripts.recipe.matrix import ImageSpec
+from scripts.workplace import Workplace, plan_of, show_plan
 
 ROOT = Path(__file__).resolve().parent
+HERE = Workplace(ROOT)
 allow_optional_positionals(frozenset({"list", "plan", "bases"}))
 
 PROGRESS = ("auto", "plain", "tty", "rawjson", "quiet")
@@ -35,7 +29,7 @@ def list_(c: Context, family: str | None = None, format: str = "table") -> None:
     """List the images of all families, or of one."""
     from scripts.recipe.selection import image_row, select
 
-    rows = [image_row(spec) for spec in select(images(), family)]
+    rows = [image_row(spec) for spec in select(HERE.images(), family)]
     show(rows, format, {"id": None, "base": 20, "versions": 18, "state": None})
 
 
@@ -50,7 +44,7 @@ def plan(
     """Say for each image whether it would be built, and why."""
     from scripts.recipe.selection import select
 
-    show_plan(plan_of(select(images(), family, version, stage), settings_of(c)), format)
+    show_plan(plan_of(select(HERE.images(), family, version, stage), HERE.settings(c)), format)
 
 
 @command
@@ -80,9 +74,9 @@ def build(
 
     if progress not in PROGRESS:
         raise UsageError(f'--progress: no "{progress}"{did_you_mean(progress, PROGRESS)}')
-    specs = chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    specs = HERE.chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
     forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
-    settings = settings_of(
+    settings = HERE.settings(
         c,
         builder=builder,
         registry=registry,
@@ -122,8 +116,8 @@ def bake(
     from scripts.build import build as builds
     from scripts.build.bake import render_bake
 
-    settings = settings_of(c)
-    specs = chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    settings = HERE.settings(c)
+    specs = HERE.chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
     steps = plan_of(specs, settings)
     with tempfile.TemporaryDirectory() as work:
         prepared = builds.prepare(steps, settings, Path(work), say)
@@ -137,11 +131,11 @@ def bases(c: Context, family: str | None = None, version: str | None = None, for
     from scripts.build.engine import require_engine
     from scripts.recipe.selection import select
 
-    references = dict.fromkeys(spec.base for spec in select(images(), family, version) if spec.base in STAND_INS)
+    references = dict.fromkeys(spec.base for spec in select(HERE.images(), family, version) if spec.base in STAND_INS)
     if not references:
         raise UsageError(f"none of these images has a stand-in base; those that have one: {', '.join(STAND_INS)}")
     require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
-    cache = settings_of(c).cache / "bases"
+    cache = HERE.settings(c).cache / "bases"
     made = [make_stand_in(reference, cache, say=say) for reference in references]
     rows = [{"base": item.reference, "digest": item.digest, "layout": str(item.layout)} for item in made]
     show(rows, format, {"base": None, "digest": 19})
@@ -159,9 +153,9 @@ def lock(
     from scripts.build import locking
 
     if check:
-        locking.check(ROOT, families(), family, version)
+        locking.check(ROOT, HERE.families(), family, version)
         return
-    for line in locking.write(ROOT, families(), family, version, settings_of(c).wheels, upgrade=upgrade):
+    for line in locking.write(ROOT, HERE.families(), family, version, HERE.settings(c).wheels, upgrade=upgrade):
         say(line)
 
 
@@ -182,8 +176,8 @@ def push(
     """Publish what was built and has passed its smoke test as the next revision, then move the standard tag."""
     from scripts.release import commands
 
-    settings = settings_of(c, registry=registry)
-    specs = chosen(family, version, stage, every=all, include_frozen=False, platform=None)
+    settings = HERE.settings(c, registry=registry)
+    specs = HERE.chosen(family, version, stage, every=all)
     choices = {"reason": reason, "force": force, "skip_smoke": unsafe_skip_smoke, "dry_run": dry_run}
     rows, errors = commands.push(specs, settings, say, **choices)
     show(rows, format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
@@ -196,8 +190,43 @@ def revisions(c: Context, image: str, registry: str | None = None, format: str =
     """Show the revisions of an image (REPO:TAG), newest first."""
     from scripts.release import commands
 
-    rows = commands.revisions(image, images(), settings_of(c, registry=registry), say)
+    rows = commands.revisions(image, HERE.images(), HERE.settings(c, registry=registry), say)
     show(rows, format, {"revision": None, "digest": 19, "time": 10, "MB": None, "state": None, "why": 22})
+
+
+@command
+def rollback(
+    c: Context,
+    image: str,
+    to: str,
+    reason: str,
+    registry: str | None = None,
+    dry_run: bool = False,
+    format: str = "table",
+) -> None:
+    """Publish what an older revision was as a new one: rollback REPO:TAG --to rN --reason TEXT."""
+    from scripts.release import commands
+
+    settings = HERE.settings(c, registry=registry)
+    row = commands.roll_back(image, to, HERE.images(), settings, say, reason=reason, dry_run=dry_run)
+    show([row], format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
+
+
+@command
+def yank(
+    c: Context,
+    image: str,
+    reason: str,
+    registry: str | None = None,
+    dry_run: bool = False,
+    format: str = "table",
+) -> None:
+    """Warn of a revision, and go back if it is the newest: yank REPO:TAG-rN --reason TEXT. Nothing is deleted."""
+    from scripts.release import commands
+
+    settings = HERE.settings(c, registry=registry)
+    row = commands.yank_one(image, HERE.images(), settings, say, reason=reason, dry_run=dry_run)
+    show([row], format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
 
 
 @command
@@ -205,7 +234,7 @@ def audit(c: Context, registry: str | None = None, format: str = "table") -> Non
     """Compare everything that is published with the ledgers; ends with 6 if anything differs."""
     from scripts.release import commands
 
-    rows = commands.audit_all(images(), settings_of(c, registry=registry), say)
+    rows = commands.audit_all(HERE.images(), HERE.settings(c, registry=registry), say)
     show(rows, format, {"place": 30, "what": 46})
     if rows:
         raise AuditError(f"{len(rows)} differences between the registry and the ledgers")
@@ -231,8 +260,8 @@ def ledger(
         raise UsageError(
             "--adopt: the ledger is a file, FAMILY/revisions.jsonl; this only writes what it lacks into it"
         )
-    specs = select(images(), family, version, stage)
-    rows = commands.adopt_all(specs, settings_of(c, registry=registry), say, reason=reason, dry_run=dry_run)
+    specs = select(HERE.images(), family, version, stage)
+    rows = commands.adopt_all(specs, HERE.settings(c, registry=registry), say, reason=reason, dry_run=dry_run)
     show(rows, format, {"revision": None, "line": None, "why": 40})
 
 
@@ -245,51 +274,3 @@ def doctor(c: Context, format: str = "table") -> None:
     show(rows_of(findings), format, {"what": None, "found": 18, "needed": 14, "ok": None, "fix": 30})
     if any(finding.required and not finding.ok for finding in findings):
         raise Exit("something that builds need is lacking: see the column fix", code=3)
-
-
-def families() -> Any:
-    """All families of this repository."""
-    from scripts.recipe.matrix import load_families
-
-    return load_families(ROOT)
-
-
-def images() -> tuple[ImageSpec, ...]:
-    """All images of this repository."""
-    from scripts.recipe.matrix import expand_all
-
-    return expand_all(families())
-
-
-def chosen(
-    family: str, version: str | None, stage: str | None, *, every: bool, include_frozen: bool, platform: str | None
-) -> tuple[ImageSpec, ...]:
-    """The images that a build's options name, with a warning for those that are no longer maintained."""
-    from scripts.recipe.selection import narrow_platforms, select_buildable
-
-    specs = select_buildable(images(), family, version, stage, every=every, include_frozen=include_frozen)
-    for spec in specs:
-        if spec.reason:
-            say(f"warning: {spec.id} is {spec.state} since {spec.since}: {spec.reason}")
-    return narrow_platforms(specs, tuple(platform.split(","))) if platform else specs
-
-
-def settings_of(c: Context, **flags: Any) -> Settings:
-    """Settings from invoke.yaml, INVOKE_* and the flags that were given."""
-    from scripts.build.settings import load_settings
-
-    return load_settings(ROOT, c.config.images, os.environ, flags)
-
-
-def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
-    """The plan of a build of ``specs``."""
-    from scripts.build.plan import plan_builds
-
-    return plan_builds(tuple(specs), settings)
-
-
-def show_plan(steps: Iterable[Step], format: str) -> None:
-    """Print a plan."""
-    from scripts.build.plan import plan_row
-
-    show([plan_row(step) for step in steps], format, {"id": None, "action": None, "why": 38})

@@ -37,8 +37,9 @@ OPTIONS = {
     "upgrade": "take the newest versions that fit instead of keeping the lock's",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",
+    "to": "revision to go back to, such as r13",
     "adopt": "write what the registry has, and what it has no more",
-    "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1",
+    "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1; with -rN where it is about one revision",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 

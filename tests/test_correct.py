@@ -16,6 +16,7 @@ from scripts.release.revision import Step
 from tests.faulty_registry import FaultyRegistry, connect, say
 from tests.products import make_product
 from tests.test_publish import FACTS, NAME, TAG
+from tests.test_push import built, push, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from scripts.release.product import Product
     from scripts.release.transport import Transport
+    from tests.conftest import Tasks
 
 LATER = "2026-11-26T12:00:00Z"
 
@@ -144,3 +146,44 @@ def test_a_yank_that_was_cut_off_goes_on(
     subject = place.repository.digest(published[2].manifest.digest)
     assert len(list_referrers(transport, subject, YANKED_TYPE)) == 1
     assert whole(transport, place)
+
+
+def test_the_tasks(tasks: Tasks, registry: FaultyRegistry) -> None:
+    where = ("--registry", f"{registry.host}/vessl-ai", "--format", "json")
+    digests = []
+    for layer in ("one", "two"):
+        digests.append(built(tasks.repository, layer))
+        push(tasks, registry, "--reason", layer)
+    tags = registry.tags["vessl-ai/app"]
+    before = dict(tags)
+    (row,) = rows(tasks.run("rollback", "app:1", "--to", "r1", "--reason", "two is slow", "--dry-run", *where))
+    assert (row["action"], row["digest"], tags) == ("rollback", digests[0], before)
+    (row,) = rows(tasks.run("rollback", "app:1", "--to", "r1", "--reason", "two is slow", *where))
+    assert (row["action"], row["revision"], tags["1"]) == ("new", 3, digests[0])
+    (row,) = rows(tasks.run("yank", "app:1-r3", "--reason", "one is worse", "--dry-run", *where))
+    assert row["action"] == "yank"
+    (row,) = rows(tasks.run("yank", "app:1-r3", "--reason", "one is worse", *where))
+    assert (row["action"], row["why"], tags["1"]) == ("yanked", "1 is now r4", digests[1])
+    listed = rows(tasks.run("revisions", "app:1", *where))
+    assert [(row["revision"], row["state"], row["why"]) for row in listed] == [
+        ("1-r4", "standard", "r3 is yanked: one is worse"),
+        ("1-r3", "yanked", "one is worse"),
+        ("1-r2", "", "two"),
+        ("1-r1", "", "one"),
+    ]
+    assert tasks.run("audit", *where).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["rollback", "app:1", "--to", "x", "--reason", "y"], '"x" is no revision: expected one such as r14\n'),
+        (["rollback", "ap:1", "--to", "r1", "--reason", "y"], 'no image "ap:1", did you mean "app:1"?\n'),
+        (["yank", "app:1", "--reason", "y"], '"app:1" is no revision: expected REPO:TAG-rN\n'),
+        (["yank", "app:1-r0", "--reason", "y"], '"0" is no revision: expected one such as r14\n'),
+    ],
+)
+def test_what_is_no_revision(tasks: Tasks, registry: FaultyRegistry, words: list[str], sentence: str) -> None:
+    done = tasks.run(*words, "--registry", f"{registry.host}/vessl-ai")
+    assert done.returncode == 2
+    assert done.stderr == sentence

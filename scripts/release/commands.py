@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from scripts.errors import ImagesError, UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.release.audit import adopt, audit
+from scripts.release.correct import find_published, rollback, yank
 from scripts.release.credentials import find_credential
 from scripts.release.guard import ledger_path
 from scripts.release.ledger import Ledger, append_lines, load_ledger
 from scripts.release.lock import locked
+from scripts.release.publish import Place
 from scripts.release.push import Order, push_all
 from scripts.release.reference import parse_repository
 from scripts.release.revisions import revision_rows
@@ -59,14 +61,74 @@ def push(specs: Iterable[ImageSpec], settings: Settings, say: Say, **choices: An
     return rows, [error for row in rows if (error := row.pop("error", None))]
 
 
-def revisions(image: str, images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
-    """The revisions of one image, by its id."""
+def roll_back(
+    image: str, to: str, images: Iterable[ImageSpec], settings: Settings, say: Say, *, reason: str, dry_run: bool
+) -> dict[str, Any]:
+    """Publish an older revision as a new one; a row that says what was done, or would be."""
+    spec = _find(image, images)
+    number = _number(to)
+    with locked(settings.out, say), connect(say) as transport:
+        place = _place(spec, settings)
+        if dry_run:
+            line = find_published(load_ledger(place.ledger), place, number)
+            return _row(spec, "rollback", None, line.digest, f"to r{number}")
+        decision = rollback(transport, place, number, _reason(reason), now(), say)
+    digest = find_published(load_ledger(place.ledger), place, decision.revision).digest
+    return _row(spec, str(decision.step), decision.revision, digest, decision.why)
+
+
+def yank_one(
+    name: str, images: Iterable[ImageSpec], settings: Settings, say: Say, *, reason: str, dry_run: bool
+) -> dict[str, Any]:
+    """Mark a revision, given as ``REPO:TAG-rN``, as not to be used; a row that says what was done, or would be."""
+    image, _, revision = name.rpartition("-r")
+    if not image:
+        raise UsageError(f'"{name}" is no revision: expected REPO:TAG-rN')
+    spec, number = _find(image, images), _number(revision)
+    with locked(settings.out, say), connect(say) as transport:
+        place = _place(spec, settings)
+        line = find_published(load_ledger(place.ledger), place, number)
+        if dry_run:
+            return _row(spec, "yank", number, line.digest, reason)
+        decision = yank(transport, place, number, _reason(reason), now(), say)
+    why = f"{spec.tag} is now r{decision.revision}" if decision else f"{spec.tag} was not moved"
+    return _row(spec, "yanked", number, line.digest, why)
+
+
+def _find(image: str, images: Iterable[ImageSpec]) -> ImageSpec:
     specs = {spec.id: spec for spec in images}
     if image not in specs:
         raise UsageError(f'no image "{image}"{did_you_mean(image, specs)}')
-    repository, ledger = place_of(specs[image], settings)
+    return specs[image]
+
+
+def _number(text: str) -> int:
+    number = text.removeprefix("r")
+    if not (number.isascii() and number.isdecimal() and int(number)):
+        raise UsageError(f'"{text}" is no revision: expected one such as r14')
+    return int(number)
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or "\n" in text:
+        raise UsageError("--reason: expected a sentence for the people who pull, in a line")
+    return text.strip()
+
+
+def _place(spec: ImageSpec, settings: Settings) -> Place:
+    repository, path = place_of(spec, settings)
+    return Place(repository=repository, tag=spec.tag, ledger=path)
+
+
+def _row(spec: ImageSpec, action: str, revision: int | None, digest: str, why: str) -> dict[str, Any]:
+    return {"id": spec.id, "action": action, "revision": revision, "digest": digest, "why": why}
+
+
+def revisions(image: str, images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
+    """The revisions of one image, by its id."""
+    place = _place(_find(image, images), settings)
     with connect(say) as transport:
-        return revision_rows(transport, repository, specs[image].tag, load_ledger(ledger))
+        return revision_rows(transport, place.repository, place.tag, load_ledger(place.ledger))
 
 
 def audit_all(specs: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:

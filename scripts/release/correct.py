@@ -35,7 +35,7 @@ def rollback(
     :raises RegistryError: as ``publish``; run it again.
     """
     ledger = load_ledger(place.ledger)
-    line = _published(ledger, place, to)
+    line = find_published(ledger, place, to)
     repository, name = str(place.repository), revision_tag(place.tag, to)
     if to in ledger.yanked(repository, place.tag):
         raise UsageError(f"{place.repository}:{name} is yanked: {ledger.yanked(repository, place.tag)[to].reason}")
@@ -65,7 +65,7 @@ def yank(
     :raises RegistryError: if the registry is in the way; run it again.
     """
     ledger = load_ledger(place.ledger)
-    line = _published(ledger, place, revision)
+    line = find_published(ledger, place, revision)
     repository = str(place.repository)
     if revision not in ledger.yanked(repository, place.tag):
         said = Yanked(repository=repository, tag=place.tag, revision=revision, time=time, reason=reason)
@@ -83,7 +83,11 @@ def yank(
     return rollback(transport, place, good[-1], why, time, say)
 
 
-def _published(ledger: Ledger, place: Place, revision: int) -> Published:
+def find_published(ledger: Ledger, place: Place, revision: int) -> Published:
+    """The line of a revision.
+
+    :raises UsageError: if the ledger has none.
+    """
     lines = {line.revision: line for line in ledger.published(str(place.repository), place.tag)}
     if revision not in lines:
         known = ", ".join(f"r{number}" for number in lines) or "none"

@@ -1,0 +1,80 @@
+"""One checkout, as the tasks see it: its images, the settings, and what a build of some of them would do.
+
+What takes long to import is imported where it is needed: ``invoke list`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.console import say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from invoke import Context
+
+    from scripts.build.plan import Step
+    from scripts.build.settings import Settings
+    from scripts.recipe.matrix import ImageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A checkout."""
+
+    root: Path
+
+    def families(self) -> Any:
+        """All families of this repository."""
+        from scripts.recipe.matrix import load_families  # noqa: PLC0415
+
+        return load_families(self.root)
+
+    def images(self) -> tuple[ImageSpec, ...]:
+        """All images of this repository."""
+        from scripts.recipe.matrix import expand_all  # noqa: PLC0415
+
+        return expand_all(self.families())
+
+    def chosen(
+        self,
+        family: str,
+        version: str | None,
+        stage: str | None,
+        *,
+        every: bool,
+        include_frozen: bool = False,
+        platform: str | None = None,
+    ) -> tuple[ImageSpec, ...]:
+        """The images that a task's options name, with a warning for those that are no longer maintained."""
+        from scripts.recipe.selection import narrow_platforms, select_buildable  # noqa: PLC0415
+
+        specs = select_buildable(self.images(), family, version, stage, every=every, include_frozen=include_frozen)
+        for spec in specs:
+            if spec.reason:
+                say(f"warning: {spec.id} is {spec.state} since {spec.since}: {spec.reason}")
+        return narrow_platforms(specs, tuple(platform.split(","))) if platform else specs
+
+    def settings(self, c: Context, **flags: Any) -> Settings:
+        """Settings from invoke.yaml, INVOKE_* and the flags that were given."""
+        from scripts.build.settings import load_settings  # noqa: PLC0415
+
+        return load_settings(self.root, c.config.images, os.environ, flags)
+
+
+def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
+    """The plan of a build of ``specs``."""
+    from scripts.build.plan import plan_builds  # noqa: PLC0415
+
+    return plan_builds(tuple(specs), settings)
+
+
+def show_plan(steps: Iterable[Step], format: str) -> None:  # noqa: A002 - the option's name
+    """Print a plan."""
+    from scripts.build.plan import plan_row  # noqa: PLC0415
+
+    show([plan_row(step) for step in steps], format, {"id": None, "action": None, "why": 38})
