@@ -10,7 +10,6 @@ What this file itself imports is named above (PEP 723): a plain ``nox`` makes an
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,14 +61,12 @@ def _shell_scripts() -> list[str]:
 
 
 def _need_ssh_client(session: nox.Session) -> None:
-    if shutil.which("ssh"):
-        return
-    if not SHARED or os.geteuid() != 0:
-        session.error("the tests need ssh and ssh-keygen: install openssh-client")
-    from scripts.build.apt import install_packages
+    from scripts.smoke.tools import require_ssh_client
 
-    session.log("installing openssh-client: the tests need ssh and ssh-keygen")
-    install_packages(["openssh-client"], root=Path("/"))
+    try:
+        require_ssh_client(may_install=SHARED, say=session.log)
+    except ImagesError as error:
+        session.error(str(error))
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.console import say, show
+from scripts.errors import UsageError
+from scripts.recipe.faults import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from invoke import Context
 
@@ -64,6 +66,24 @@ class Workplace:
         from scripts.build.settings import load_settings  # noqa: PLC0415
 
         return load_settings(self.root, c.config.images, os.environ, flags)
+
+
+def here(c: Context) -> Workplace:
+    """The checkout whose tasks were called: tasks.py says where it is."""
+    return Workplace(Path(c.config.root))
+
+
+PROGRESS = ("auto", "plain", "tty", "rawjson", "quiet")
+
+
+def checked_progress(progress: str) -> str:
+    """The option ``--progress``, which BuildKit would refuse only in the middle of a build.
+
+    :raises UsageError: if there is no such form.
+    """
+    if progress not in PROGRESS:
+        raise UsageError(f'--progress: no "{progress}"{did_you_mean(progress, PROGRESS)}')
+    return progress
 
 
 def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:

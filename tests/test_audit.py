@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.release.audit import BEFORE, adopt, audit
+from scripts.errors import UsageError
+from scripts.release.adopt import BEFORE, apply_adoption, plan_adoption
+from scripts.release.audit import audit
 from scripts.release.claims import claim_of
 from scripts.release.ledger import FILENAME, Ledger, append_lines, load_ledger
-from scripts.release.publish import Place, publish
+from scripts.release.place import Place
+from scripts.release.publish import publish
 from scripts.release.referrers import attach
 from scripts.release.registry import Manifest
-from scripts.release.revision import Step
+from scripts.release.revision import DisagreeError, Step
 from tests.faulty_registry import FaultyRegistry, connect
 from tests.products import make_product
 from tests.test_publish import FACTS, NAME, TAG
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scripts.release.lines import Line
     from scripts.release.product import Product
     from scripts.release.transport import Transport
     from tests.conftest import Tasks
@@ -57,6 +61,12 @@ def published(transport: Transport, place: Place, tmp_path: Path) -> list[Produc
 def found(transport: Transport, place: Place, ledger: Ledger | None = None) -> list[str]:
     told = audit(transport, place.repository, [TAG], load_ledger(place.ledger) if ledger is None else ledger)
     return [f"{item.place.removeprefix(f'{place.repository}:')}: {item.what}" for item in told]
+
+
+def adopt(transport: Transport, place: Place, reason: str = "") -> tuple[Line, ...]:
+    adoption = plan_adoption(transport, place, FACTS.time, reason)
+    apply_adoption(transport, place, adoption)
+    return adoption.lines
 
 
 @pytest.mark.usefixtures("published")
@@ -120,7 +130,7 @@ def test_tags_that_nobody_can_explain(
     transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
 ) -> None:
     digest = published[0].manifest.digest
-    dead = claim_of(TAG, 9, digest)
+    dead = claim_of(place, 9, digest)
     for name in ("latest", f"{TAG}-r03", f"{TAG}-rc1", dead.name, digest.replace(":", "-")):
         registry.tags[NAME][name] = digest
     assert [line.partition(":")[0] for line in found(transport, place)] == [f"{TAG}-r03", f"{TAG}-rc1", "latest"]
@@ -165,12 +175,10 @@ def test_adopt_makes_a_ledger_with_which_all_goes_on(
 ) -> None:
     place.ledger.unlink()
     del registry.tags[NAME][f"{TAG}-r2"]
-    lines = adopt(transport, place.repository, TAG, Ledger(), FACTS.time)
-    assert [(line.revision, line.reason) for line in lines] == [(1, BEFORE), (3, BEFORE)]
-    after = append_lines(place.ledger, *lines)
-    assert after.published(str(place.repository), TAG)[0].size == published[0].size
+    assert [(line.revision, line.reason) for line in adopt(transport, place)] == [(1, BEFORE), (3, BEFORE)]
+    assert place.history().published(str(place.repository), TAG)[0].size == published[0].size
     assert found(transport, place) == []
-    assert adopt(transport, place.repository, TAG, after, FACTS.time) == ()
+    assert adopt(transport, place) == ()
     decision = publish(transport, place, make_product(tmp_path / "four", "four"), FACTS)
     assert (decision.step, decision.revision) == (Step.NEW, 4)
 
@@ -180,19 +188,50 @@ def test_adopt_knows_what_is_gone_and_takes_no_changed_digest(
 ) -> None:
     del registry.tags[NAME][f"{TAG}-r2"]
     registry.tags[NAME][f"{TAG}-r1"] = published[2].manifest.digest
-    lines = adopt(transport, place.repository, TAG, load_ledger(place.ledger), FACTS.time, "deleted by mistake")
+    with pytest.raises(UsageError, match=r"r2 is not in the registry any more: --reason: say why"):
+        adopt(transport, place)
+    lines = adopt(transport, place, "deleted by mistake")
     assert [(line.kind, line.revision, line.reason) for line in lines] == [("gone", 2, "deleted by mistake")]
-    append_lines(place.ledger, *lines)
     (told,) = found(transport, place)
     assert told.startswith(f"{TAG}: r1 is ")
+
+
+def test_adopt_takes_back_what_is_there_again(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    for _ in range(2):
+        digest = registry.tags[NAME].pop(f"{TAG}-r2")
+        assert [line.kind for line in adopt(transport, place, "deleted by mistake")] == ["gone"]
+        registry.tags[NAME][f"{TAG}-r2"] = digest
+        assert found(transport, place) == [f"{TAG}: r2 is in the registry, but gone in the ledger"]
+        assert [line.kind for line in adopt(transport, place)] == ["back"]
+        assert found(transport, place) == []
+    assert published
+
+
+def test_adopt_makes_a_standard_tag_without_revisions_the_first(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product], tmp_path: Path
+) -> None:
+    old = published[0].manifest.digest
+    registry.tags[NAME] = {TAG: old}
+    place.ledger.unlink()
+    with pytest.raises(DisagreeError, match=f"{TAG} is {old} in the registry, which is no revision of it"):
+        publish(transport, place, published[1], FACTS)
+    assert [(line.kind, line.revision) for line in adopt(transport, place)] == [("published", 1)]
+    assert registry.tags[NAME] == {TAG: old, f"{TAG}-r1": old}
+    assert found(transport, place) == []
+    assert publish(transport, place, make_product(tmp_path / "four", "four"), FACTS).revision == 2
+    # somebody pushes over the standard tag: its bytes are kept as a revision too
+    registry.tags[NAME][TAG] = published[1].manifest.digest
+    assert [(line.kind, line.revision) for line in adopt(transport, place)] == [("published", 3)]
+    assert found(transport, place) == []
 
 
 def test_adopt_fills_in_an_older_revision(transport: Transport, place: Place, published: list[Product]) -> None:
     whole = load_ledger(place.ledger)
     place.ledger.unlink()
     append_lines(place.ledger, whole.lines[1].model_copy(update={"replaces": None}))
-    lines = adopt(transport, place.repository, TAG, load_ledger(place.ledger), FACTS.time)
-    append_lines(place.ledger, *lines)
+    adopt(transport, place)
     assert [line.revision for line in load_ledger(place.ledger).published(str(place.repository), TAG)] == [1, 2, 3]
     assert found(transport, place) == []
     assert published

@@ -10,7 +10,8 @@ from scripts.errors import RegistryError, UsageError
 from scripts.release.audit import audit
 from scripts.release.correct import YANKED_TYPE, rollback, yank
 from scripts.release.ledger import FILENAME, load_ledger
-from scripts.release.publish import Place, publish
+from scripts.release.place import Place
+from scripts.release.publish import publish
 from scripts.release.referrers import list_referrers
 from scripts.release.revision import Step
 from tests.faulty_registry import FaultyRegistry, connect, say

@@ -1,14 +1,13 @@
-"""What may be published where, and which ledger tells of it."""
+"""What may be published where."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from scripts.build.layout import Record
-from scripts.release.guard import ledger_path, obstacles
+from scripts.release.guard import obstacles
 from scripts.release.reference import parse_repository
 from tests.conftest import DIGEST
 from tests.test_smoke_record import RECORD
@@ -50,9 +49,3 @@ def test_what_nobody_has_tested_goes_nowhere_unless_somebody_says_so(repository:
 
 def test_all_obstacles_are_told_at_once() -> None:
     assert len(obstacles(replace(BUILD, stand_in=True, commit=""), None, PUBLIC)) == 3
-
-
-def test_trials_have_a_ledger_of_their_own() -> None:
-    assert ledger_path(Path("/r"), Path("/r/out"), "cuda", PUBLIC) == Path("/r/cuda/revisions.jsonl")
-    trial = ledger_path(Path("/r"), Path("/r/out"), "cuda", LOOPBACK)
-    assert trial == Path("/r/out/ledgers/localhost_5000/cuda/revisions.jsonl")

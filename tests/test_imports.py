@@ -16,7 +16,7 @@ ORDER = ("recipe", "build", "contents", "smoke", "release", "catalogue")
 # Beside the order. These know nothing of ours but each other, and all may import them,
 PLAIN = frozenset({"errors", "table", "positional", "console"})
 # and these may look at everything, and only the tasks at them.
-SPECTATORS = frozenset({"doctor", "workplace"})
+SPECTATORS = frozenset({"doctor", "workplace", "tasks"})
 TOP = frozenset({"tasks", "noxfile"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,16 @@ import pytest
 
 from scripts.release.ledger import (
     FILENAME,
-    Gone,
     Ledger,
     LedgerError,
-    Published,
-    Smoke,
-    Yanked,
     append_lines,
     load_ledger,
+    load_ledgers,
     parse_ledger,
     render_ledger,
     render_line,
 )
+from scripts.release.lines import Back, Gone, Published, Smoke, Yanked, broken_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "quay.io/vessl-ai/app"
@@ -40,7 +39,7 @@ def published(revision: int, **changed: Any) -> Published:
     return Published(**{**fields, **changed})
 
 
-def mark(kind: type[Yanked | Gone], revision: int) -> Yanked | Gone:
+def mark(kind: type[Yanked | Gone | Back], revision: int) -> Yanked | Gone | Back:
     return kind(
         repository=REPOSITORY, tag="1.0", revision=revision, time="2026-11-25T12:00:00Z", reason="numpy was broken"
     )
@@ -79,8 +78,7 @@ def test_questions() -> None:
     other = published(9, tag="1.0-r2")  # a standard tag never looks so, but the answer must not depend on it
     ledger = Ledger(lines=(published(1), published(4), mark(Yanked, 4), mark(Gone, 1), other))
     assert [line.revision for line in ledger.published(REPOSITORY, "1.0")] == [1, 4]
-    assert ledger.highest(REPOSITORY, "1.0") == 4
-    assert ledger.highest(REPOSITORY, "1") == 0
+    assert ledger.published(REPOSITORY, "1") == ()
     assert list(ledger.yanked(REPOSITORY, "1.0")) == [4]
     assert list(ledger.gone(REPOSITORY, "1.0")) == [1]
 
@@ -90,12 +88,11 @@ def test_questions() -> None:
     [
         ([published(1), published(1)], f"{REPOSITORY}:1.0-r1 is published for the second time"),
         ([published(2), published(1)], f"{REPOSITORY}:1.0-r1 comes after r2: revisions only go up"),
-        ([published(1, replaces=7)], f"{REPOSITORY}:1.0-r1 replaces r7, which was never published"),
         (
             [published(1), published(2, same_as=1)],
             f"{REPOSITORY}:1.0-r2 is not the same as r1: that has another digest, or never was",
         ),
-        ([mark(Yanked, 1)], f"{REPOSITORY}:1.0-r1 is yanked, but was never published"),
+        ([published(1), mark(Yanked, 1), mark(Yanked, 1)], f"{REPOSITORY}:1.0-r1 is yanked for the second time"),
         ([published(1), mark(Gone, 1), mark(Gone, 1)], f"{REPOSITORY}:1.0-r1 is gone for the second time"),
     ],
 )
@@ -106,11 +103,68 @@ def test_rules(lines: list[Any], fault: str, tmp_path: Path) -> None:
     path = tmp_path / "app" / FILENAME
     for line in lines[:-1]:
         append_lines(path, line)
-    before = path.read_text() if path.exists() else None
+    before = path.read_text()
     with pytest.raises(LedgerError) as raised:
         append_lines(path, lines[-1])
     assert str(raised.value) == f"app/revisions.jsonl: {fault}"
-    assert (path.read_text() if path.exists() else None) == before
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ([published(1, replaces=7)], f"{REPOSITORY}:1.0-r1 replaces r7, which was never published"),
+        (
+            [published(2, same_as=1)],
+            f"{REPOSITORY}:1.0-r2 is not the same as r1: that has another digest, or never was",
+        ),
+        ([mark(Yanked, 1)], f"{REPOSITORY}:1.0-r1 is yanked, but was never published"),
+        ([published(1), mark(Back, 1)], f"{REPOSITORY}:1.0-r1 is back, but was not gone"),
+    ],
+)
+def test_what_lines_refer_to_may_stand_in_the_ledger_of_another_family_only(
+    lines: list[Any], fault: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "app" / FILENAME
+    append_lines(path, *lines)
+    with pytest.raises(LedgerError) as raised:
+        load_ledgers([path])
+    assert str(raised.value) == f"app/revisions.jsonl: {fault}"
+
+
+def test_a_row_that_moved_to_another_family_has_one_history(tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / FILENAME, tmp_path / "new" / FILENAME
+    append_lines(old, published(1), published(2), mark(Gone, 2))
+    later = published(3, replaces=1, same_as=1, digest=published(1).digest, time="2026-11-25T12:00:01Z")
+    append_lines(new, later, mark(Back, 2), mark(Yanked, 1))
+    ledger = load_ledgers([new, old, new])
+    assert [line.revision for line in ledger.published(REPOSITORY, "1.0")] == [1, 2, 3]
+    assert ledger.gone(REPOSITORY, "1.0") == {}
+    for path in (new, old):
+        append_lines(path, published(4, time="2026-11-25T12:00:02Z"))
+    with pytest.raises(LedgerError) as raised:
+        load_ledgers([old, new])
+    assert str(raised.value) == (
+        f"new/revisions.jsonl, old/revisions.jsonl: {REPOSITORY}:1.0-r4 is published for the second time"
+    )
+
+
+def test_in_one_family_the_order_of_the_lines_counts_and_not_the_clock(tmp_path: Path) -> None:
+    path, other = tmp_path / "app" / FILENAME, tmp_path / "other" / FILENAME
+    late = published(1, time="2026-11-25T12:00:09Z")
+    append_lines(path, late, mark(Yanked, 1))
+    append_lines(other, published(5, tag="2.0", time="2026-11-25T12:00:05Z"))
+    assert list(load_ledgers([path, other]).yanked(REPOSITORY, "1.0")) == [1]
+
+
+def test_two_runs_with_two_out_folders_lose_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "app" / FILENAME
+    tags = [f"1.{number}" for number in range(24)]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(pool.map(lambda tag: append_lines(path, published(1, tag=tag)), tags))
+    ledger = load_ledger(path)
+    assert sorted(line.tag for line in ledger.lines) == sorted(tags)
+    assert not list(broken_rules(ledger.lines))
 
 
 def test_faults_have_lines_and_all_are_told() -> None:
@@ -128,7 +182,7 @@ def test_faults_have_lines_and_all_are_told() -> None:
         "app/revisions.jsonl:5: Invalid JSON: expected ident at line 1 column 2",
         (
             "app/revisions.jsonl:6: Input tag 'renamed' found using 'kind' does not match any of the expected tags: "
-            "'published', 'yanked', 'gone'"
+            "'published', 'yanked', 'gone', 'back'"
         ),
     ]
 

@@ -15,10 +15,12 @@ import pytest
 
 from scripts.errors import RegistryError
 from scripts.release import publish as publishing
-from scripts.release.claims import claim_of, parse_claims
-from scripts.release.ledger import FILENAME, Gone, Yanked, load_ledger
+from scripts.release.claims import claim, claim_of, parse_claims
+from scripts.release.ledger import FILENAME, load_ledger
+from scripts.release.lines import Gone, Yanked
 from scripts.release.patience import Patience
-from scripts.release.publish import Facts, Place, publish
+from scripts.release.place import Place
+from scripts.release.publish import Facts, publish
 from scripts.release.refusal import TakenError
 from scripts.release.registry import head_manifest
 from scripts.release.revision import DisagreeError, Step, parse_revisions
@@ -146,8 +148,10 @@ def test_an_old_digest_again_is_a_new_revision(
 def test_force(registry: FaultyRegistry, transport: Transport, place: Place, products: Any) -> None:
     product = next(products)
     publish(transport, place, product, FACTS)
-    decision = publish(transport, place, product, FACTS, force=True)
-    assert (decision.step, decision.revision) == (Step.NEW, 2)
+    again = replace(FACTS, reason="label of the licence")
+    for step in (Step.NEW, Step.UNCHANGED):
+        decision = publish(transport, place, product, again, force=again.reason)
+        assert (decision.step, decision.revision) == (step, 2)
     settled(registry, place, product, product)
 
 
@@ -305,17 +309,33 @@ def test_the_claim_of_a_publisher_that_died_costs_a_number(
     registry: FaultyRegistry, transport: Transport, place: Place, products: Any
 ) -> None:
     first, second = next(products), next(products)
-    dead = claim_of(TAG, 1, first.manifest.digest)
+    other = replace(place, publisher="12345678")
+    dead = claim_of(other, 1, first.manifest.digest)
     registry.put(dead.manifest.content, dead.manifest.media_type, dead.name, name=NAME)
     assert publish(transport, place, second, FACTS).revision == 2
-    # its own claim is none of another's: a rerun of the one that died takes it up
-    assert publish(transport, place, first, FACTS).revision == 3
+    assert dead.name in tags(registry)
+    # a rerun of the one that died takes its claim back
+    assert publish(transport, other, first, FACTS).revision == 3
+    assert not parse_claims(tags(registry), TAG)
 
 
-def test_a_registry_that_deletes_nothing_keeps_the_claims(
+def test_who_gives_way_leaves_the_claim_of_another_with_the_same_content(
     registry: FaultyRegistry, transport: Transport, place: Place, products: Any
 ) -> None:
-    registry.fail("DELETE", "/v2/", say(405), times=99)
+    """Else a third publisher, of another content, would find the number free that the first is about to write."""
+    product = next(products)
+    first = claim_of(replace(place, publisher="12345678"), 1, product.manifest.digest)
+    registry.put(first.manifest.content, first.manifest.media_type, first.name, name=NAME)
+    with pytest.raises(TakenError):
+        claim(transport, place.repository, claim_of(place, 1, product.manifest.digest))
+    assert [name for name in tags(registry) if "claim" in name] == [first.name]
+
+
+@pytest.mark.parametrize("status", [401, 403, 405, 500])
+def test_a_registry_that_deletes_nothing_keeps_the_claims(
+    registry: FaultyRegistry, transport: Transport, place: Place, products: Any, status: int
+) -> None:
+    registry.fail("DELETE", "/v2/", say(status), times=99)
     for number in (1, 2):
         assert publish(transport, place, next(products), FACTS).revision == number
     assert [item.revision for item in parse_claims(tags(registry), TAG)] == [1, 2]
@@ -350,16 +370,22 @@ def test_a_revision_that_was_changed_is_an_alarm(
         publish(transport, place, second, FACTS)
 
 
+@pytest.mark.parametrize(("rounds", "names"), [(100, "ab"), (20, "aa")])
 def test_two_publishers_at_once(
-    registry: FaultyRegistry, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    registry: FaultyRegistry, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], rounds: int, names: str
 ) -> None:
-    """As on two machines, each with the ledger as it was pulled: 100 rounds, two digests each."""
-    rounds = 100
+    """As on two machines, each with the ledger as it was pulled, and with two digests each round.
+
+    In the second case one is a copy of the other, with the same name: not even then is anything overwritten.
+    """
     chance = random.Random(0)  # noqa: S311 - no secret
     for number in range(rounds):
         before = tags(registry)
         products = [make_product(tmp_path / f"{number}-{side}", "base", f"{number} {side}") for side in "ab"]
-        places = [replace(place, ledger=tmp_path / side / FILENAME) for side in "ab"]
+        places = [
+            replace(place, ledger=tmp_path / side / FILENAME, publisher=name * 8)
+            for side, name in zip("ab", names, strict=True)
+        ]
         outcome: dict[int, Any] = {}
         barrier = threading.Barrier(2)
 

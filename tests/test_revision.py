@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.release.ledger import Gone, Ledger, Published
-from scripts.release.revision import Decision, DisagreeError, Found, Step, compare, decide, parse_revisions
+from scripts.release.ledger import Ledger
+from scripts.release.lines import Gone, Published, Yanked
+from scripts.release.revision import (
+    Decision,
+    DisagreeError,
+    Found,
+    Step,
+    YankedError,
+    compare,
+    decide,
+    parse_revisions,
+)
 from tests.test_ledger import REPOSITORY, mark, published
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ def found(revisions: Mapping[int, str | None], standard: int | None) -> Found:
     return Found(revisions=revisions, standard=None if standard is None else digest(standard))
 
 
-def decided(new: int, state: Found, known: Ledger, *, force: bool = False) -> Decision:
+def decided(new: int, state: Found, known: Ledger, *, force: str = "") -> Decision:
     return decide(REPOSITORY, "1.0", digest(new), state, known, force=force)
 
 
@@ -58,14 +68,39 @@ def test_a_number_that_is_gone_is_not_used_again() -> None:
     assert decided(7, found({1: digest(1)}, 1), known).revision == 3
 
 
+def test_what_is_gone_is_not_the_newest() -> None:
+    known = Ledger(lines=(published(1), published(2), mark(Gone, 2)))
+    decision = decided(2, found({1: digest(1)}, 2), known)
+    assert (decision.step, decision.revision, decision.replaces, decision.same_as) == (Step.NEW, 3, 1, 2)
+    assert decided(1, found({1: digest(1)}, 1), known).step is Step.UNCHANGED
+
+
+def test_what_was_yanked_does_not_come_back_by_itself() -> None:
+    known = Ledger(lines=(published(1), published(2), mark(Yanked, 2)))
+    state = found({1: None, 2: digest(2)}, 2)
+    with pytest.raises(YankedError) as raised:
+        decided(2, state, known)
+    assert str(raised.value) == (
+        f"{REPOSITORY}:1.0: {digest(2)} is what r2 is, which was yanked: numpy was broken: build something else "
+        "(--force --reason TEXT publishes it all the same)"
+    )
+    assert decided(2, state, known, force="it was not broken").revision == 3
+    # one that was cut off was wanted, and is finished
+    assert decided(2, found({1: None, 2: digest(2), 3: digest(2)}, 2), known).step is Step.FINISH
+
+
 def test_unchanged() -> None:
     decision = decided(2, found({1: None, 2: digest(2)}, 2), ledger(1, 2))
     assert (decision.step, decision.revision, decision.why) == (Step.UNCHANGED, 2, "unchanged since r2")
 
 
 def test_force_makes_a_revision_of_the_same_digest() -> None:
-    decision = decided(2, found({1: None, 2: digest(2)}, 2), ledger(1, 2), force=True)
+    state = found({1: None, 2: digest(2)}, 2)
+    decision = decided(2, state, ledger(1, 2), force="label of the licence")
     assert (decision.step, decision.revision, decision.replaces, decision.same_as) == (Step.NEW, 3, 2, 2)
+    assert decision.why == "forced"
+    # run again, it is that revision that was wanted
+    assert decided(2, state, ledger(1, 2), force=published(2).reason).step is Step.UNCHANGED
 
 
 def test_what_an_older_revision_was_is_a_new_revision() -> None:
@@ -88,9 +123,20 @@ def test_a_publish_that_was_cut_off_is_finished(standard: int | None) -> None:
 @pytest.mark.parametrize(
     ("state", "known", "sentence"),
     [
-        (found({1: None, 2: digest(9)}, 2), ledger(1), "r2 is in the registry, but not in the ledger"),
-        (found({1: None, 2: None}, 2), ledger(1), "r2 is in the registry, but not in the ledger"),
+        (found({1: None, 2: digest(9)}, 9), ledger(1), "r2 is in the registry, but not in the ledger"),
+        (found({1: None, 2: None}, 1), ledger(1), "r2 is in the registry, but not in the ledger"),
         (found({1: digest(2), 2: None}, 2), ledger(2), "r1 is in the registry, but not in the ledger"),
+        (
+            found({1: digest(1)}, 7),
+            ledger(1),
+            f"1.0 is {digest(7)} in the registry, which is no revision of it",
+        ),
+        (found({}, 7), Ledger(), f"1.0 is {digest(7)} in the registry, which is no revision of it"),
+        (
+            found({1: digest(1)}, 1),
+            Ledger(lines=(published(1), mark(Gone, 1))),
+            "r1 is in the registry, but gone in the ledger",
+        ),
         (found({}, None), ledger(1), "r1 is in the ledger, but not in the registry"),
         (found({1: digest(3)}, 1), ledger(1), f"r1 is {digest(3)} in the registry, but {digest(1)} in the ledger"),
     ],
@@ -100,7 +146,7 @@ def test_disagreement_stops_everything(state: Found, known: Ledger, sentence: st
         decided(2, state, known)
     assert str(raised.value) == (
         f"{REPOSITORY}:1.0: registry and ledger disagree, so nothing was published:\n  {sentence}\n"
-        "look at `invoke audit`; if the registry is right: `invoke ledger --adopt`"
+        "look at `invoke audit`; if the registry is right: `invoke ledger FAMILY --adopt`"
     )
 
 

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING
 
 from scripts.errors import RegistryError
 from scripts.release.claims import parse_claims
-from scripts.release.ledger import Gone, Ledger, Line, Published
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import get_manifest, has_blob, head_manifest, list_tags
 from scripts.release.revision import Found, compare, parse_revisions, revision_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
+    from scripts.release.ledger import Ledger
     from scripts.release.reference import Repository
     from scripts.release.registry import Manifest
     from scripts.release.transport import Transport
 
 # Where registries without the referrers API keep lists of referrers (distribution-spec, "Referrers Tag Schema").
 REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.\w+)?")
-BEFORE = "published before the ledger was kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ def _audit_tag(
 ) -> Iterator[Difference]:
     place = f"{repository}:{tag}"
     manifests = {
-        number: _get(transport, repository, revision_tag(tag, number)) for number in parse_revisions(tags, tag)
+        number: get_if_there(transport, repository, revision_tag(tag, number)) for number in parse_revisions(tags, tag)
     }
     found = Found(revisions={number: item.digest for number, item in manifests.items() if item}, standard=None)
     for what in compare(str(repository), tag, found, ledger):
@@ -111,43 +110,7 @@ def blobs_of(manifest: Manifest) -> dict[str, int]:
     return {item["digest"]: item["size"] for item in items}
 
 
-def adopt(
-    transport: Transport, repository: Repository, tag: str, ledger: Ledger, time: str, reason: str = ""
-) -> tuple[Line, ...]:
-    """The lines that make a ledger say what the registry has; revisions that have changed are not among them.
-
-    :param time: for all lines, as the ledger writes it.
-    :param reason: why revisions are not in the registry any more.
-    :raises RegistryError: if the registry cannot be asked.
-    """
-    there = parse_revisions(list_tags(transport, repository), tag)
-    written: Mapping[int, Published] = {line.revision: line for line in ledger.published(str(repository), tag)}
-    found = {
-        number: manifest
-        for number in there
-        if number not in written and (manifest := _get(transport, repository, revision_tag(tag, number)))
-    }
-    lines: list[Line] = [
-        Published(
-            repository=str(repository),
-            tag=tag,
-            revision=number,
-            time=time,
-            reason=BEFORE,
-            digest=manifest.digest,
-            size=sum(blobs_of(manifest).values()),
-            adopted=True,
-        )
-        for number, manifest in found.items()
-    ]
-    lost = sorted(written.keys() - set(there) - ledger.gone(str(repository), tag).keys())
-    lines += [
-        Gone(repository=str(repository), tag=tag, revision=number, time=time, reason=reason or "not in the registry")
-        for number in lost
-    ]
-    return tuple(lines)
-
-
-def _get(transport: Transport, repository: Repository, tag: str) -> Manifest | None:
+def get_if_there(transport: Transport, repository: Repository, tag: str) -> Manifest | None:
+    """The manifest that a tag has, None if there is no such tag."""
     reference = repository.tag(tag)
     return get_manifest(transport, reference) if head_manifest(transport, reference) else None

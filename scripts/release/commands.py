@@ -5,25 +5,28 @@ from __future__ import annotations
 import datetime
 import os
 from collections import defaultdict
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from scripts.build.load import load_into_engine
 from scripts.errors import ImagesError, UsageError
 from scripts.recipe.faults import did_you_mean
-from scripts.release.audit import adopt, audit
+from scripts.release.adopt import apply_adoption, plan_adoption
+from scripts.release.audit import audit
 from scripts.release.correct import find_published, rollback, yank
 from scripts.release.credentials import find_credential
-from scripts.release.guard import ledger_path
-from scripts.release.ledger import Ledger, append_lines, load_ledger
+from scripts.release.ledger import load_ledgers
 from scripts.release.lock import locked
-from scripts.release.publish import Place
-from scripts.release.push import Order, push_all
+from scripts.release.pipeline import Pipeline
+from scripts.release.place import ledger_paths, ledger_root, place_of
+from scripts.release.push import Order, Pusher, told
 from scripts.release.reference import parse_repository
+from scripts.release.revision import Step, revision_tag
 from scripts.release.revisions import revision_rows
 from scripts.release.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
@@ -43,37 +46,78 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def place_of(spec: ImageSpec, settings: Settings) -> tuple[Repository, Path]:
-    """The repository of an image, and the ledger that tells of it."""
-    repository = parse_repository(f"{settings.registry}/{spec.repository}")
-    return repository, ledger_path(settings.root, settings.out, spec.family, repository)
-
-
-def push(specs: Iterable[ImageSpec], settings: Settings, say: Say, **choices: Any) -> tuple[Rows, list[ImagesError]]:
+def push(
+    specs: Iterable[ImageSpec], images: Iterable[ImageSpec], settings: Settings, say: Say, **choices: Any
+) -> tuple[Rows, list[ImagesError]]:
     """Publish images; rows, and what went wrong. ``choices`` are those of ``push.Order``."""
-    order = Order(time=now(), **choices)
+    order = make_order(images, say, **choices)
+    with connect(say) as transport:
+        return split_errors(Pusher(settings, transport, order, say).push_all(specs))
+
+
+def release(
+    specs: Iterable[ImageSpec], images: Iterable[ImageSpec], settings: Settings, say: Say, **choices: Any
+) -> tuple[Rows, list[ImagesError]]:
+    """Build, test and publish images; rows, and what went wrong. ``choices`` are those of ``push.Order``."""
+    order = make_order(images, say, **choices)
+    with connect(say) as transport:
+        return split_errors(Pipeline(settings, transport, order, say).release_all(tuple(specs)))
+
+
+def make_order(images: Iterable[ImageSpec], say: Say, **choices: Any) -> Order:
+    """The publisher's choices, as far as they go together.
+
+    :raises UsageError: if they do not.
+    """
+    repositories = tuple(dict.fromkeys(spec.repository for spec in images))
+    order = Order(time=now(), repositories=repositories, **choices)
+    if order.reason:
+        sentence(order.reason)
     if order.force and not order.reason:
         raise UsageError("--force: a revision without a change needs --reason, for the people who pull")
     if order.skip_smoke:
         say("warning: --unsafe-skip-smoke: what is published here may not be what its tag says")
+    return order
+
+
+def split_errors(rows: Iterable[dict[str, Any]]) -> tuple[Rows, list[ImagesError]]:
+    """Rows without their errors, and the errors."""
+    found = list(rows)
+    return found, [error for row in found if (error := row.pop("error", None))]
+
+
+def tag(specs: Iterable[ImageSpec], settings: Settings, say: Say, *, dry_run: bool) -> Rows:
+    """Say which revision each build would become, and give it that name in the engine; nothing is published.
+
+    The registry is not told, so another publisher may be first: ``push`` decides anew.
+    """
+    rows: Rows = []
     with connect(say) as transport:
-        rows = list(push_all(specs, settings, transport, order, say))
-    return rows, [error for row in rows if (error := row.pop("error", None))]
+        pusher = Pusher(settings, transport, Order(time=now(), dry_run=True), say)
+        for spec in specs:
+            build = pusher.build_of(spec)
+            place = place_of(spec, settings)
+            decision = pusher.decide(place, build.digest)
+            row = {**pusher.row(spec), **told(decision, build.digest), "reference": ""}
+            if decision.step is not Step.UNCHANGED:
+                row["reference"] = f"{place.repository}:{revision_tag(spec.tag, decision.revision)}"
+                if not dry_run:
+                    load_into_engine(build, row["reference"], settings.out)
+            rows.append(row)
+    return rows
 
 
 def roll_back(
     image: str, to: str, images: Iterable[ImageSpec], settings: Settings, say: Say, *, reason: str, dry_run: bool
 ) -> dict[str, Any]:
     """Publish an older revision as a new one; a row that says what was done, or would be."""
-    spec = _find(image, images)
-    number = _number(to)
-    with locked(settings.out, say), connect(say) as transport:
-        place = _place(spec, settings)
+    spec, number, reason = _find(image, images), _number(to), sentence(reason)
+    with _locked(settings, say, dry_run=dry_run) as publisher, connect(say) as transport:
+        place = place_of(spec, settings, publisher)
+        digest = find_published(place.history(), place, number).digest
         if dry_run:
-            line = find_published(load_ledger(place.ledger), place, number)
-            return _row(spec, "rollback", None, line.digest, f"to r{number}")
-        decision = rollback(transport, place, number, _reason(reason), now(), say)
-    digest = find_published(load_ledger(place.ledger), place, decision.revision).digest
+            return _row(spec, "rollback", None, digest, f"to r{number}")
+        decision = rollback(transport, place, number, reason, now(), say)
     return _row(spec, str(decision.step), decision.revision, digest, decision.why)
 
 
@@ -84,15 +128,20 @@ def yank_one(
     image, _, revision = name.rpartition("-r")
     if not image:
         raise UsageError(f'"{name}" is no revision: expected REPO:TAG-rN')
-    spec, number = _find(image, images), _number(revision)
-    with locked(settings.out, say), connect(say) as transport:
-        place = _place(spec, settings)
-        line = find_published(load_ledger(place.ledger), place, number)
+    spec, number, reason = _find(image, images), _number(revision), sentence(reason)
+    with _locked(settings, say, dry_run=dry_run) as publisher, connect(say) as transport:
+        place = place_of(spec, settings, publisher)
+        digest = find_published(place.history(), place, number).digest
         if dry_run:
-            return _row(spec, "yank", number, line.digest, reason)
-        decision = yank(transport, place, number, _reason(reason), now(), say)
+            return _row(spec, "yank", number, digest, reason)
+        decision = yank(transport, place, number, reason, now(), say)
     why = f"{spec.tag} is now r{decision.revision}" if decision else f"{spec.tag} was not moved"
-    return _row(spec, "yanked", number, line.digest, why)
+    return _row(spec, "yanked", number, digest, why)
+
+
+def _locked(settings: Settings, say: Say, *, dry_run: bool) -> Any:
+    """The lock, but not for what changes nothing: that waits for nobody, and leaves nothing behind."""
+    return nullcontext("") if dry_run else locked(settings.out, say)
 
 
 def _find(image: str, images: Iterable[ImageSpec]) -> ImageSpec:
@@ -109,15 +158,14 @@ def _number(text: str) -> int:
     return int(number)
 
 
-def _reason(text: str) -> str:
-    if not text.strip() or "\n" in text:
+def sentence(text: str) -> str:
+    """A reason as the ledger takes it.
+
+    :raises UsageError: if it is none.
+    """
+    if not text.strip() or not text.isprintable():
         raise UsageError("--reason: expected a sentence for the people who pull, in a line")
     return text.strip()
-
-
-def _place(spec: ImageSpec, settings: Settings) -> Place:
-    repository, path = place_of(spec, settings)
-    return Place(repository=repository, tag=spec.tag, ledger=path)
 
 
 def _row(spec: ImageSpec, action: str, revision: int | None, digest: str, why: str) -> dict[str, Any]:
@@ -126,24 +174,32 @@ def _row(spec: ImageSpec, action: str, revision: int | None, digest: str, why: s
 
 def revisions(image: str, images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
     """The revisions of one image, by its id."""
-    place = _place(_find(image, images), settings)
+    place = place_of(_find(image, images), settings)
     with connect(say) as transport:
-        return revision_rows(transport, place.repository, place.tag, load_ledger(place.ledger))
+        return revision_rows(transport, place.repository, place.tag, place.history())
 
 
-def audit_all(specs: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
+def audit_all(images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
     """Every difference between what is published and the ledgers, a row each.
 
-    Several families may write to one repository: its tags are those of all their images, and of all their ledgers.
+    Several families may write to one repository: its tags are those of all their images, and of all ledgers. A
+    repository that only a ledger knows, since its images are no more, is looked at too.
     """
     rows: Rows = []
+    tags: dict[Repository, list[str]] = defaultdict(list)
+    for spec in images:
+        tags[place_of(spec, settings).repository].append(spec.tag)
+    ours = parse_repository(f"{settings.registry}/any")
+    ledger = load_ledgers(ledger_paths(ledger_root(settings, ours)))
+    for line in ledger.lines:
+        if line.repository.startswith(str(ours).removesuffix("any")):
+            tags.setdefault(parse_repository(line.repository), [])
     with connect(say) as transport:
-        for repository, tags, paths in _by_repository(specs, settings):
-            say(f"{repository}: {len(tags)} images")
-            lines = tuple(line for path in sorted(paths) for line in load_ledger(path).lines)
+        for repository, standard in tags.items():
+            say(f"{repository}: {len(standard)} images")
             rows += [
                 {"place": item.place.removeprefix(f"{settings.registry}/"), "what": item.what}
-                for item in audit(transport, repository, tags, Ledger(lines=lines))
+                for item in audit(transport, repository, standard, ledger)
             ]
     return rows
 
@@ -151,23 +207,15 @@ def audit_all(specs: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
 def adopt_all(specs: Iterable[ImageSpec], settings: Settings, say: Say, *, reason: str = "", dry_run: bool) -> Rows:
     """Write into the ledgers what the registry has and they have not, and what it has no more; a row for each line."""
     rows: Rows = []
-    with locked(settings.out, say), connect(say) as transport:
+    reason = sentence(reason) if reason else ""
+    with _locked(settings, say, dry_run=dry_run) as publisher, connect(say) as transport:
         for spec in specs:
-            repository, path = place_of(spec, settings)
-            lines = adopt(transport, repository, spec.tag, load_ledger(path), now(), reason)
-            if lines and not dry_run:
-                append_lines(path, *lines)
+            place = place_of(spec, settings, publisher)
+            adoption = plan_adoption(transport, place, now(), reason)
+            if not dry_run:
+                apply_adoption(transport, place, adoption)
             rows += [
-                {"revision": f"{spec.id}-r{line.revision}", "line": line.kind, "why": line.reason} for line in lines
+                {"revision": f"{spec.id}-r{line.revision}", "line": line.kind, "why": line.reason}
+                for line in adoption.lines
             ]
     return rows
-
-
-def _by_repository(specs: Iterable[ImageSpec], settings: Settings) -> Iterable[tuple[Repository, list[str], set[Path]]]:
-    tags: dict[Repository, list[str]] = defaultdict(list)
-    paths: dict[Repository, set[Path]] = defaultdict(set)
-    for spec in specs:
-        repository, path = place_of(spec, settings)
-        tags[repository].append(spec.tag)
-        paths[repository].add(path)
-    return [(repository, tags[repository], paths[repository]) for repository in tags]

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 from scripts.errors import UsageError
 from scripts.release.artifacts import make_artifact, upload_empty
 from scripts.release.audit import blobs_of
-from scripts.release.ledger import Published, Yanked, append_lines, load_ledger
+from scripts.release.ledger import append_lines
+from scripts.release.lines import Published, Yanked
 from scripts.release.product import Product
-from scripts.release.publish import Facts, Place, publish
+from scripts.release.publish import Facts, look, publish
 from scripts.release.referrers import attach, list_referrers
 from scripts.release.registry import get_manifest
-from scripts.release.revision import revision_tag
+from scripts.release.revision import refuse_disagreement, refuse_yanked, revision_tag
 from scripts.release.upload import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scripts.release.ledger import Ledger
+    from scripts.release.place import Place
     from scripts.release.revision import Decision
     from scripts.release.transport import Transport
 
@@ -34,11 +36,12 @@ def rollback(
     :raises UsageError: if there is no such revision, or it is yanked or gone.
     :raises RegistryError: as ``publish``; run it again.
     """
-    ledger = load_ledger(place.ledger)
+    ledger = place.history()
     line = find_published(ledger, place, to)
     repository, name = str(place.repository), revision_tag(place.tag, to)
     if to in ledger.yanked(repository, place.tag):
         raise UsageError(f"{place.repository}:{name} is yanked: {ledger.yanked(repository, place.tag)[to].reason}")
+    refuse_yanked(repository, place.tag, line.digest, ledger)
     if to in ledger.gone(repository, place.tag):
         raise UsageError(f"{place.repository}:{name} is not in the registry any more")
     manifest = get_manifest(transport, place.repository.digest(line.digest))
@@ -62,22 +65,29 @@ def yank(
     Gives what the rollback did, None where none was needed. Run again after a failure, it goes on.
 
     :raises UsageError: if there is no such revision.
+    :raises DisagreeError: if registry and ledger differ.
     :raises RegistryError: if the registry is in the way; run it again.
     """
-    ledger = load_ledger(place.ledger)
+    ledger = place.history()
     line = find_published(ledger, place, revision)
     repository = str(place.repository)
+    gone = ledger.gone(repository, place.tag)
     if revision not in ledger.yanked(repository, place.tag):
+        # Before anything is said; a rerun, which finds its own half-done rollback, is past this.
+        refuse_disagreement(repository, place.tag, look(transport, place, ledger, line.digest), ledger)
         said = Yanked(repository=repository, tag=place.tag, revision=revision, time=time, reason=reason)
-        _mark(transport, place, line, said)
-        ledger = append_lines(place.ledger, said)
-    bad = ledger.yanked(repository, place.tag).keys() | ledger.gone(repository, place.tag).keys()
-    lines = ledger.published(repository, place.tag)
-    if lines[-1].revision != revision:
+        if revision not in gone:
+            _mark(transport, place, line, said)
+        append_lines(place.ledger, said)
+        ledger = place.history()
+    there = [item for item in ledger.published(repository, place.tag) if item.revision not in gone]
+    if not there or there[-1].digest != line.digest:
         return None
-    good = [item.revision for item in lines if item.revision not in bad and item.digest != line.digest]
+    yanked = ledger.yanked(repository, place.tag)
+    bad = {item.digest for item in ledger.published(repository, place.tag) if item.revision in yanked}
+    good = [item.revision for item in there if item.digest not in bad]
     if not good:
-        say(f"{place.repository}:{place.tag} stays at {revision_tag(place.tag, revision)}: there is none to go back to")
+        say(f"{place.name} stays at {revision_tag(place.tag, revision)}: there is none to go back to")
         return None
     why = f"r{revision} is yanked: {reason}"
     return rollback(transport, place, good[-1], why, time, say)

@@ -1,17 +1,21 @@
-"""What keeps a build from being published, and where its ledger is; asked before anything is sent."""
+"""What keeps a build from being published; asked before anything is sent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.release.ledger import FILENAME
+from scripts.build.plan import recipe_commit
+from scripts.build.vcs import DIRTY
+from scripts.errors import UsageError
+from scripts.recipe.dockerfile import load_dockerfile
 from scripts.release.reference import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from scripts.build.layout import Record as Build
+    from scripts.build.plan import Step
+    from scripts.build.settings import Settings
     from scripts.release.reference import Repository
     from scripts.smoke.record import Record as Smoke
 
@@ -27,11 +31,8 @@ def obstacles(
 
 
 def _obstacles(build: Build, smoke: Smoke | None, repository: Repository, *, skip_smoke: bool) -> Iterator[str]:
-    if not is_loopback(repository.registry):
-        if build.stand_in:
-            yield f"{build.id} is built on a stand-in base, which only a registry on loopback takes: build it where its base can be had"
-        if not build.commit or build.commit.endswith("-dirty"):
-            yield f"{build.id} is built from what is not committed, which only a registry on loopback takes: commit, build again"
+    dirty = not build.commit or build.commit.endswith(DIRTY)
+    yield from _unfit(build.id, repository, stand_in=build.stand_in, dirty=dirty)
     if smoke is None and not skip_smoke:
         yield (
             f'{build.id}: no smoke test of {build.digest} has passed: ./scripts/nox -s "smoke({build.id})" '
@@ -39,8 +40,20 @@ def _obstacles(build: Build, smoke: Smoke | None, repository: Repository, *, ski
         )
 
 
-def ledger_path(root: Path, out: Path, family: str, repository: Repository) -> Path:
-    """The ledger of a family: in git for a registry that others see, below ``out/`` for one on loopback."""
-    if not is_loopback(repository.registry):
-        return root / family / FILENAME
-    return out / "ledgers" / repository.registry.replace(":", "_") / family / FILENAME
+def refuse_early(step: Step, repository: Repository, settings: Settings) -> None:
+    """Refuse before anything is built what could not be published afterwards.
+
+    :raises UsageError: with every reason.
+    """
+    dirty = recipe_commit(settings.root, step.spec, load_dockerfile(step.spec.dockerfile)).dirty
+    if found := list(_unfit(step.spec.id, repository, stand_in=step.base.stand_in, dirty=dirty)):
+        raise UsageError("\n".join(found))
+
+
+def _unfit(name: str, repository: Repository, *, stand_in: bool, dirty: bool) -> Iterator[str]:
+    if is_loopback(repository.registry):
+        return
+    if stand_in:
+        yield f"{name} is built on a stand-in base, which only a registry on loopback takes: build it where its base can be had"
+    if dirty:
+        yield f"{name} is built from what is not committed, which only a registry on loopback takes: commit, build again"

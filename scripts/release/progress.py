@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EVERY = 2.0
 """Seconds between two lines."""
+WIDTH = 20
+"""Characters of the bar."""
 
 
 class Progress:
@@ -35,7 +37,9 @@ class Progress:
         if self._clock() - self._last >= EVERY:
             self._last = self._clock()
             done, total = sum(self.sent.values()), sum(self.sizes.values())
-            self._say(f"{self.name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB, {done * 100 // max(total, 1)} %")
+            full = done * WIDTH // max(total, 1)
+            bar = "#" * full + "-" * (WIDTH - full)
+            self._say(f"{self.name}: [{bar}] {done / 1e6:.0f} of {total / 1e6:.0f} MB, {done * 100 // max(total, 1)} %")
 
     @property
     def summary(self) -> str:

@@ -6,12 +6,13 @@ this one stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scripts.errors import RegistryError
 from scripts.release.claims import claim, claim_of, parse_claims, release
-from scripts.release.ledger import Ledger, Published, Smoke, append_lines, load_ledger
+from scripts.release.ledger import append_lines
+from scripts.release.lines import Published, Smoke
 from scripts.release.refusal import TakenError
 from scripts.release.registry import get_manifest, head_manifest, list_tags, put_manifest
 from scripts.release.revision import Decision, Found, Step, decide, parse_revisions, revision_tag
@@ -19,8 +20,9 @@ from scripts.release.upload import upload_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
+    from scripts.release.ledger import Ledger
+    from scripts.release.place import Place
     from scripts.release.product import Product
     from scripts.release.reference import Repository
     from scripts.release.registry import Manifest
@@ -43,15 +45,6 @@ class Facts:
     smoke: Smoke | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where an image is published: one standard tag of a repository, and the ledger that tells of it."""
-
-    repository: Repository
-    tag: str
-    ledger: Path
-
-
 def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: Iterable[str] | None = None) -> Found:
     """What the registry has for a standard tag: one listing, and the digests that a decision needs.
 
@@ -61,13 +54,14 @@ def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: 
     known = list_tags(transport, repository) if tags is None else tuple(tags)
     numbers = parse_revisions(known, tag)
     written = {line.revision for line in ledger.published(str(repository), tag)}
+    own = claim_of(place, 0, digest)
     asked = {number for number in numbers if number not in written} | set(numbers[-1:])
     digests = {number: _digest(transport, repository, revision_tag(tag, number)) for number in asked}
     return Found(
         revisions={number: digests.get(number) for number in numbers},
         standard=_digest(transport, repository, tag) if tag in known else None,
         claimed=max(
-            (item.revision for item in parse_claims(known, tag) if item != claim_of(tag, item.revision, digest)),
+            (item.revision for item in parse_claims(known, tag) if replace(item, revision=0) != own),
             default=0,
         ),
     )
@@ -79,7 +73,7 @@ def publish(
     product: Product,
     facts: Facts,
     *,
-    force: bool = False,
+    force: str = "",
     sources: Sequence[Repository] = (),
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[Blob, int, Outcome | None], None] = lambda *_: None,
@@ -88,13 +82,15 @@ def publish(
 
     The caller holds the lock of this machine (``lock.locked``) and has asked whether this may be published at all.
 
+    :param force: as ``revision.decide``.
     :raises DisagreeError: if registry and ledger differ.
+    :raises YankedError: if the digest was yanked.
     :raises TakenError: if other publishers were in the way until the end.
     :raises RegistryError: whatever else goes wrong; run it again.
     """
     repository, tag, manifest = place.repository, place.tag, product.manifest
     for attempt in range(ATTEMPTS):
-        ledger = load_ledger(place.ledger)
+        ledger = place.history()
         decision = decide(
             str(repository), tag, manifest.digest, look(transport, place, ledger, manifest.digest), ledger, force=force
         )
@@ -105,7 +101,7 @@ def publish(
             put_manifest(transport, repository.digest(manifest.digest), manifest)
         if decision.step is not Step.NEW:
             # a run that was killed may have left its claim
-            release(transport, repository, claim_of(tag, decision.revision, manifest.digest))
+            release(transport, repository, claim_of(place, decision.revision, manifest.digest))
             break
         try:
             _make_revision(transport, place, decision.revision, manifest)
@@ -125,7 +121,7 @@ def publish(
 def _make_revision(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
     """Write a revision tag that nobody has, and nobody else is about to write."""
     repository, name = place.repository, place.repository.tag(revision_tag(place.tag, revision))
-    own = claim_of(place.tag, revision, manifest.digest)
+    own = claim_of(place, revision, manifest.digest)
     claim(transport, repository, own)
     if head_manifest(transport, name) is not None:
         release(transport, repository, own)

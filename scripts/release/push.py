@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build import layout
-from scripts.errors import ImagesError, UsageError
+from scripts.errors import BuildError, ImagesError, UsageError
 from scripts.recipe.inputs import Recipe
-from scripts.release.guard import ledger_path, obstacles
-from scripts.release.ledger import Smoke, load_ledger
+from scripts.release.guard import obstacles
+from scripts.release.lines import Smoke
 from scripts.release.lock import locked
+from scripts.release.place import place_of
 from scripts.release.product import load_product
 from scripts.release.progress import Progress
-from scripts.release.publish import Facts, Place, look, publish
+from scripts.release.publish import Facts, look, publish
 from scripts.release.reference import parse_repository
+from scripts.release.registry import list_tags
 from scripts.release.revision import Decision, Step, decide
 from scripts.smoke.record import Outcome, hash_checks, passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
+    from scripts.build.layout import Record as Build
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.ledger import Ledger
+    from scripts.release.place import Place
+    from scripts.release.reference import Repository
     from scripts.release.transport import Transport
     from scripts.smoke.record import Record
+
+    Say = Callable[[str], None]
 
 FIRST = "first revision"
 """The reason of a revision that has none before it."""
@@ -40,67 +50,123 @@ class Order:
     force: bool = False
     skip_smoke: bool = False
     dry_run: bool = False
+    repositories: tuple[str, ...] = ()
+    """Names of all our repositories: a layer that another of them has is not sent again."""
 
 
-def push_all(
-    specs: Iterable[ImageSpec], settings: Settings, transport: Transport, order: Order, say: Callable[[str], None]
-) -> Iterator[dict[str, Any]]:
-    """Publish images one after another, a row each; one that fails does not keep the others from it.
+class Pusher:
+    """Publishes images of one registry, one after another; what it has seen of a repository it does not ask again."""
 
-    The row of one that failed has the error under ``error``.
-    """
-    with locked(settings.out, say):
-        for spec in specs:
-            try:
-                yield push(spec, settings, transport, order, say)
-            except ImagesError as error:
-                why = str(error).removeprefix(f"{spec.id}: ")
-                say(why if why.startswith(f"{spec.id} ") else f"{spec.id}: {why}")
-                yield {**_row(spec, settings), "action": "failed", "why": why, "error": error}
+    def __init__(self, settings: Settings, transport: Transport, order: Order, say: Say) -> None:
+        self.settings = settings
+        self.transport = transport
+        self.order = order
+        self.say = say
+        self.publisher = ""
+        self._tags: dict[Repository, tuple[str, ...]] = {}
+        self._ledgers: dict[tuple[Path, ...], Ledger] = {}
+
+    def push_all(self, specs: Iterable[ImageSpec]) -> Iterator[dict[str, Any]]:
+        """Publish images, a row each; one that fails does not keep the others from it.
+
+        The row of one that failed has the error under ``error``.
+        """
+        # What changes nothing waits for nobody, and leaves nothing behind.
+        with nullcontext("") if self.order.dry_run else locked(self.settings.out, self.say) as self.publisher:
+            for spec in specs:
+                try:
+                    yield self.push(spec)
+                except (ImagesError, OSError) as failure:
+                    error = failure if isinstance(failure, ImagesError) else disk_error(failure)
+                    why = str(error).removeprefix(f"{spec.id}: ")
+                    self.say(why if why.startswith(f"{spec.id} ") else f"{spec.id}: {why}")
+                    yield {**self.row(spec), "action": "failed", "why": why, "error": error}
+
+    def push(self, spec: ImageSpec) -> dict[str, Any]:
+        """Publish one image, or say what would be done.
+
+        :raises UsageError: if it is not built, may not be published, or a reason is needed.
+        :raises RegistryError: if the registry is in the way.
+        :raises DisagreeError: if registry and ledger differ.
+        """
+        build = self.build_of(spec)
+        smoke = passed(self.settings.out, build.digest, hash_checks(self.settings.root, spec))
+        place = place_of(spec, self.settings, self.publisher)
+        if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
+            raise UsageError("\n".join(found))
+        plan = self.decide(place, build.digest)
+        reason = self.order.reason or (FIRST if plan.replaces is None else "")
+        if plan.step in {Step.NEW, Step.FINISH} and not (reason or self.order.dry_run):
+            raise UsageError(f"{spec.id}: --reason: say what changed since r{plan.replaces}, for the people who pull")
+        if plan.step is Step.UNCHANGED or self.order.dry_run:
+            return {**self.row(spec), **told(plan, build.digest)}
+        product = load_product(layout.directory_of(self.settings.out, spec.id))
+        facts = Facts(
+            reason=reason,
+            time=self.order.time,
+            recipe=Recipe(parts=build.recipe).hash,
+            base=build.base,
+            commit=build.commit,
+            smoke=_smoke_of(smoke),
+        )
+        progress = Progress(spec.id, product.blobs, self.say)
+        self._ledgers.clear()
+        done = publish(
+            self.transport,
+            place,
+            product,
+            facts,
+            force=self._forced,
+            sources=[parse_repository(f"{self.settings.registry}/{name}") for name in self.order.repositories],
+            say=self.say,
+            progress=progress,
+        )
+        self.say(f"{spec.id}: {progress.summary}")
+        return {**self.row(spec), **told(done, build.digest)}
+
+    def build_of(self, spec: ImageSpec) -> Build:
+        """The build of an image.
+
+        :raises UsageError: if there is none.
+        """
+        build = layout.load_record(self.settings.out, spec.id)
+        if build is None:
+            raise UsageError(f"{spec.id} is not built: invoke build {spec.family} --version {spec.version}")
+        return build
+
+    def decide(self, place: Place, digest: str) -> Decision:
+        """What there is to do for a digest; as ``revision.decide``, with one listing for each repository."""
+        paths = (place.ledger, *place.others)
+        if paths not in self._ledgers:
+            self._ledgers[paths] = place.history()
+        ledger = self._ledgers[paths]
+        seen = look(self.transport, place, ledger, digest, self.tags_of(place.repository))
+        return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
+
+    def tags_of(self, repository: Repository) -> tuple[str, ...]:
+        """The tags of a repository, listed once."""
+        if repository not in self._tags:
+            self._tags[repository] = list_tags(self.transport, repository)
+        return self._tags[repository]
+
+    def row(self, spec: ImageSpec) -> dict[str, Any]:
+        """The row of an image of which nothing is known yet."""
+        repository = f"{self.settings.registry}/{spec.repository}"
+        return {"id": spec.id, "action": "", "revision": None, "why": "", "digest": "", "repository": repository}
+
+    @property
+    def _forced(self) -> str:
+        return self.order.reason if self.order.force else ""
 
 
-def push(
-    spec: ImageSpec, settings: Settings, transport: Transport, order: Order, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Publish one image, or say what would be done.
+def disk_error(error: OSError) -> BuildError:
+    """A file or folder that cannot be read or written, as the failure of one image."""
+    return BuildError(f"{error.filename or 'this machine'}: {error.strerror or error}")
 
-    :raises UsageError: if it is not built, may not be published, or a reason is needed.
-    :raises RegistryError: if the registry is in the way.
-    :raises DisagreeError: if registry and ledger differ.
-    """
-    build = layout.load_record(settings.out, spec.id)
-    if build is None:
-        raise UsageError(f"{spec.id} is not built: invoke build {spec.family} --version {spec.version}")
-    repository = parse_repository(f"{settings.registry}/{spec.repository}")
-    smoke = passed(settings.out, build.digest, hash_checks(settings.root, spec))
-    if found := obstacles(build, smoke, repository, skip_smoke=order.skip_smoke):
-        raise UsageError("\n".join(found))
-    product = load_product(layout.directory_of(settings.out, spec.id))
-    place = Place(
-        repository=repository,
-        tag=spec.tag,
-        ledger=ledger_path(settings.root, settings.out, spec.family, repository),
-    )
-    ledger = load_ledger(place.ledger)
-    seen = look(transport, place, ledger, build.digest)
-    plan = decide(str(repository), spec.tag, build.digest, seen, ledger, force=order.force)
-    reason = order.reason or (FIRST if plan.replaces is None else "")
-    if plan.step in {Step.NEW, Step.FINISH} and not reason:
-        raise UsageError(f"{spec.id}: --reason: say what changed since r{plan.replaces}, for the people who pull")
-    if plan.step is Step.UNCHANGED or order.dry_run:
-        return {**_row(spec, settings), **_told(plan, build.digest)}
-    facts = Facts(
-        reason=reason,
-        time=order.time,
-        recipe=Recipe(parts=build.recipe).hash,
-        base=build.base,
-        commit=build.commit,
-        smoke=_smoke_of(smoke),
-    )
-    progress = Progress(spec.id, product.blobs, say)
-    done = publish(transport, place, product, facts, force=order.force, say=say, progress=progress)
-    say(f"{spec.id}: {progress.summary}")
-    return {**_row(spec, settings), **_told(done, build.digest)}
+
+def told(decision: Decision, digest: str) -> dict[str, Any]:
+    """What a row says of a decision."""
+    return {"action": str(decision.step), "revision": decision.revision, "why": decision.why, "digest": digest}
 
 
 def _smoke_of(record: Record | None) -> Smoke | None:
@@ -113,18 +179,3 @@ def _smoke_of(record: Record | None) -> Smoke | None:
         passed=sum(result.outcome is Outcome.PASS for result in record.results),
         skipped=sum(result.outcome is Outcome.SKIP for result in record.results),
     )
-
-
-def _row(spec: ImageSpec, settings: Settings) -> dict[str, Any]:
-    return {
-        "id": spec.id,
-        "action": "",
-        "revision": None,
-        "why": "",
-        "digest": "",
-        "repository": f"{settings.registry}/{spec.repository}",
-    }
-
-
-def _told(decision: Decision, digest: str) -> dict[str, Any]:
-    return {"action": str(decision.step), "revision": decision.revision, "why": decision.why, "digest": digest}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from scripts.errors import AuditError
+from scripts.errors import AuditError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,6 +73,10 @@ class Found:
     """The highest revision that another publisher is at, or was when it died."""
 
 
+class YankedError(UsageError):
+    """What is to be published was yanked: it must not come back by itself."""
+
+
 class DisagreeError(AuditError):
     """Registry and ledger say different things about one standard tag: nothing is published until somebody looked."""
 
@@ -89,27 +93,37 @@ def compare(repository: str, tag: str, found: Found, ledger: Ledger) -> tuple[st
         for number in sorted(written.keys() - found.revisions.keys() - gone.keys())
     ]
     differ += [
+        f"r{number} is in the registry, but gone in the ledger" for number in sorted(found.revisions.keys() & gone)
+    ]
+    differ += [
         f"r{number} is {digest} in the registry, but {written[number]} in the ledger"
         for number, digest in sorted(found.revisions.items())
         if digest and number in written and digest != written[number]
     ]
+    if found.standard and found.standard not in {*written.values(), *found.revisions.values()}:
+        # Moving it would leave those bytes without a name.
+        differ.append(f"{tag} is {found.standard} in the registry, which is no revision of it")
     return tuple(differ)
 
 
-def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger, *, force: bool = False) -> Decision:
+def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger, *, force: str = "") -> Decision:
     """What to do to publish a digest under a standard tag.
 
     The number is 1 + the highest that registry or ledger ever had: none is used twice, not even one that was deleted.
 
-    :param force: make a new revision although the newest one has this digest.
+    :param force: why to make a revision of what the newest one is, or of what was yanked; empty: do neither. Once: the
+        newest revision with this digest and this reason is the one that was wanted.
     :raises DisagreeError: where registry and ledger differ in more than a publish of this digest that was cut off.
+    :raises YankedError: if the digest was yanked.
     """
-    written = {line.revision: line.digest for line in ledger.published(repository, tag)}
-    newest = max(written, default=0)
-    highest = max(newest, max(found.revisions, default=0))
+    lines = {line.revision: line for line in ledger.published(repository, tag)}
+    written = {number: line.digest for number, line in lines.items()}
+    highest = max([0, *written, *found.revisions])
+    newest = max(written.keys() - ledger.gone(repository, tag).keys(), default=0)
     faults = compare(repository, tag, found, ledger)
     unknown = found.revisions.keys() - written.keys()
-    if len(faults) == 1 and unknown == {highest} and highest > newest and found.revisions[highest] == digest:
+    cut_off = unknown == {highest} and highest > max(written, default=0) and found.revisions[highest] == digest
+    if len(faults) == 1 and cut_off:
         return Decision(
             step=Step.FINISH,
             revision=highest,
@@ -117,9 +131,11 @@ def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger,
             replaces=newest or None,
             same_as=_same_as(written, digest),
         )
-    if faults:
-        raise DisagreeError(_disagreement(repository, tag, faults))
-    if newest and written[newest] == digest and not force:
+    refuse_disagreement(repository, tag, found, ledger)
+    is_newest = newest and written[newest] == digest
+    if not force:
+        refuse_yanked(repository, tag, digest, ledger)
+    if is_newest and force in {"", lines[newest].reason}:
         if found.standard == digest:
             step, why = Step.UNCHANGED, f"unchanged since r{newest}"
         else:
@@ -128,18 +144,39 @@ def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger,
     return Decision(
         step=Step.NEW,
         revision=max(highest, found.claimed) + 1,
-        why=f"not what r{newest} is" if newest else "never published",
+        why="forced" if is_newest else f"not what r{newest} is" if newest else "never published",
         replaces=newest or None,
         same_as=_same_as(written, digest),
     )
+
+
+def refuse_yanked(repository: str, tag: str, digest: str, ledger: Ledger) -> None:
+    """Refuse a digest that some revision of it says must not be used.
+
+    :raises YankedError: with that revision and the reason.
+    """
+    yanked = ledger.yanked(repository, tag)
+    bad = [
+        line.revision for line in ledger.published(repository, tag) if line.digest == digest and line.revision in yanked
+    ]
+    if bad:
+        raise YankedError(
+            f"{repository}:{tag}: {digest} is what r{bad[-1]} is, which was yanked: {yanked[bad[-1]].reason}: build "
+            f"something else (--force --reason TEXT publishes it all the same)"
+        )
 
 
 def _same_as(written: Mapping[int, str], digest: str) -> int | None:
     return max((number for number, known in written.items() if known == digest), default=None)
 
 
-def _disagreement(repository: str, tag: str, faults: Iterable[str]) -> str:
-    lines = [f"{repository}:{tag}: registry and ledger disagree, so nothing was published:"]
-    lines += [f"  {fault}" for fault in faults]
-    lines.append("look at `invoke audit`; if the registry is right: `invoke ledger --adopt`")
-    return "\n".join(lines)
+def refuse_disagreement(repository: str, tag: str, found: Found, ledger: Ledger) -> None:
+    """Refuse to go on where registry and ledger differ.
+
+    :raises DisagreeError: with every difference, and what to do.
+    """
+    if faults := compare(repository, tag, found, ledger):
+        lines = [f"{repository}:{tag}: registry and ledger disagree, so nothing was published:"]
+        lines += [f"  {fault}" for fault in faults]
+        lines.append("look at `invoke audit`; if the registry is right: `invoke ledger FAMILY --adopt`")
+        raise DisagreeError("\n".join(lines))

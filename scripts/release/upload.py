@@ -5,8 +5,9 @@ An upload that breaks goes on where it broke if the registry knows where that wa
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
@@ -76,22 +77,48 @@ def upload_blobs(
         with lock:
             progress(blob, sent, outcome)
 
+    def send(blob: Blob) -> Outcome:
+        return upload_blob(transport, repository, blob, sources=sources, chunk=chunk, progress=tell)
+
+    return _in_parallel(send, wanted, workers, stop)
+
+
+def _in_parallel(
+    send: Callable[[Blob], Outcome], blobs: Sequence[Blob], workers: int, stop: threading.Event
+) -> dict[str, Outcome]:
+    """What ``send`` gives for each blob; the first failure stops the others.
+
+    Threads of our own and no pool: Ctrl-C would wait in a pool for requests that a registry has stopped answering.
+    """
+    todo, done = queue.SimpleQueue[Blob](), queue.SimpleQueue[tuple[Blob, Outcome | BaseException]]()
+    for blob in blobs:
+        todo.put(blob)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while not stop.is_set():
+                blob = todo.get_nowait()
+                try:
+                    done.put((blob, send(blob)))
+                except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for
+                    done.put((blob, error))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(blobs)))]
+    for thread in threads:
+        thread.start()
     outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        futures = {
-            pool.submit(
-                upload_blob, transport, repository, blob, sources=sources, chunk=chunk, progress=tell
-            ): blob.digest
-            for blob in wanted
-        }
-        try:
-            for future in as_completed(futures):
-                outcomes[futures[future]] = future.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return {blob.digest: outcomes[blob.digest] for blob in wanted}
+    try:
+        for _ in blobs:
+            blob, outcome = done.get()
+            if isinstance(outcome, BaseException):
+                stop.set()
+                for thread in threads:
+                    thread.join()
+                raise outcome
+            outcomes[blob.digest] = outcome
+    finally:
+        stop.set()
+    return {blob.digest: outcomes[blob.digest] for blob in blobs}
 
 
 def upload_blob(

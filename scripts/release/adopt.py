@@ -1,0 +1,96 @@
+"""Make the ledger say what the registry has: for images published before there was one, and for what was deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scripts.errors import UsageError
+from scripts.release.audit import blobs_of, get_if_there
+from scripts.release.ledger import append_lines
+from scripts.release.lines import Back, Gone, Line, Published
+from scripts.release.registry import list_tags, put_manifest
+from scripts.release.revision import parse_revisions, revision_tag
+
+if TYPE_CHECKING:
+    from scripts.release.place import Place
+    from scripts.release.registry import Manifest
+    from scripts.release.transport import Transport
+
+BEFORE = "published before the ledger was kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What a ledger lacks."""
+
+    lines: tuple[Line, ...]
+    first: Manifest | None
+    """What the standard tag has, where that is no revision: it becomes the last of ``lines``, under its bytes."""
+
+
+def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "") -> Adoption:
+    """The lines that make the ledgers say what the registry has; revisions that have changed are not among them.
+
+    :param time: for all lines, as the ledger writes it.
+    :param reason: why revisions are not in the registry any more.
+    :raises UsageError: if there are such revisions, and no reason.
+    :raises RegistryError: if the registry cannot be asked.
+    """
+    repository, tag, ledger = place.repository, place.tag, place.history()
+    tags = list_tags(transport, repository)
+    there = parse_revisions(tags, tag)
+    written = {line.revision: line for line in ledger.published(str(repository), tag)}
+    gone = ledger.gone(str(repository), tag)
+    found = {
+        number: manifest
+        for number in there
+        if (number not in written or number in gone)
+        and (manifest := get_if_there(transport, repository, revision_tag(tag, number)))
+    }
+    lines: list[Line] = [
+        _published(place, number, manifest, time) for number, manifest in found.items() if number not in written
+    ]
+    lines += [
+        Back(repository=str(repository), tag=tag, revision=number, time=time, reason="in the registry again")
+        for number, manifest in found.items()
+        if number in gone and manifest.digest == written[number].digest
+    ]
+    lost = sorted(written.keys() - set(there) - gone.keys())
+    if lost and not reason:
+        names = ", ".join(f"r{number}" for number in lost)
+        raise UsageError(
+            f"{place.name}: {names} is not in the registry any more: --reason: say why, for who looks for it"
+        )
+    lines += [Gone(repository=str(repository), tag=tag, revision=number, time=time, reason=reason) for number in lost]
+    standard = get_if_there(transport, repository, tag) if tag in tags else None
+    known = {line.digest for line in (*written.values(), *lines) if isinstance(line, Published)}
+    if standard is None or standard.digest in known:
+        return Adoption(lines=tuple(lines), first=None)
+    number = max([0, *written, *there]) + 1
+    return Adoption(lines=(*lines, _published(place, number, standard, time)), first=standard)
+
+
+def apply_adoption(transport: Transport, place: Place, adoption: Adoption) -> None:
+    """Write the lines, after the revision tag of what only has the standard tag.
+
+    :raises RegistryError: if the registry refuses that tag.
+    """
+    if adoption.first:
+        name = revision_tag(place.tag, adoption.lines[-1].revision)
+        put_manifest(transport, place.repository.tag(name), adoption.first)
+    if adoption.lines:
+        append_lines(place.ledger, *adoption.lines)
+
+
+def _published(place: Place, revision: int, manifest: Manifest, time: str) -> Published:
+    return Published(
+        repository=str(place.repository),
+        tag=place.tag,
+        revision=revision,
+        time=time,
+        reason=BEFORE,
+        digest=manifest.digest,
+        size=sum(blobs_of(manifest).values()),
+        adopted=True,
+    )

@@ -1,0 +1,1 @@
+"""The tasks, thin: each reads options and settings, calls the library, and prints."""

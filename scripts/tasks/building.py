@@ -1,0 +1,167 @@
+"""Tasks of recipes and builds: list, plan, build, bake, bases, lock, doctor.
+
+What takes long to import is imported by the tasks that need it: ``invoke list`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from invoke import Context, Exit
+
+from scripts.console import command, say, show
+from scripts.errors import UsageError
+from scripts.workplace import checked_progress, here, plan_of, show_plan
+
+
+@command
+def list_(c: Context, family: str | None = None, format: str = "table") -> None:
+    """List the images of all families, or of one."""
+    from scripts.recipe.selection import image_row, select
+
+    rows = [image_row(spec) for spec in select(here(c).images(), family)]
+    show(rows, format, {"id": None, "base": 20, "versions": 18, "state": None})
+
+
+@command
+def plan(
+    c: Context,
+    family: str | None = None,
+    version: str | None = None,
+    stage: str | None = None,
+    format: str = "table",
+) -> None:
+    """Say for each image whether it would be built, and why."""
+    from scripts.recipe.selection import select
+
+    show_plan(plan_of(select(here(c).images(), family, version, stage), here(c).settings(c)), format)
+
+
+@command
+def build(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    all: bool = False,
+    include_frozen: bool = False,
+    force: bool = False,
+    no_cache: bool = False,
+    real_bases: bool = False,
+    dry_run: bool = False,
+    set: list[str] | None = None,
+    builder: str | None = None,
+    registry: str | None = None,
+    platform: str | None = None,
+    progress: str = "auto",
+    format: str = "table",
+) -> None:
+    """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
+    from scripts.build import build as builds
+    from scripts.build.engine import require_engine
+    from scripts.build.load import load_all
+    from scripts.build.plan import refuse_stand_ins
+
+    specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
+    settings = here(c).settings(
+        c,
+        builder=builder,
+        registry=registry,
+        progress=checked_progress(progress),
+        no_cache=no_cache,
+        overrides=tuple(set or ()),
+        force=f"forced: {forced}" if forced else "",
+    )
+    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+    steps = plan_of(specs, settings)
+    if real_bases:
+        refuse_stand_ins(steps)
+    if dry_run:
+        show_plan(steps, format)
+        return
+    builds.carry_out(steps, settings, say)
+    rows = []
+    names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
+    for row, loaded in load_all(names, settings.out):
+        rows.append(row)
+        if loaded:
+            say(f"{row['id']}: loaded into the engine as {row['reference']}")
+    show(rows, format, {"id": None, "digest": 19, "MB": None, "reference": None})
+
+
+@command
+def bake(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    stage: str | None = None,
+    all: bool = False,
+    include_frozen: bool = False,
+    platform: str | None = None,
+) -> None:
+    """Print the bake definition (JSON) that a build would run."""
+    from scripts.build import build as builds
+    from scripts.build.bake import render_bake
+
+    settings = here(c).settings(c)
+    specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
+    steps = plan_of(specs, settings)
+    with tempfile.TemporaryDirectory() as work:
+        prepared = builds.prepare(steps, settings, Path(work), say)
+    print(render_bake(prepared, root=here(c).root), end="")
+
+
+@command
+def bases(c: Context, family: str | None = None, version: str | None = None, format: str = "table") -> None:
+    """Make the stand-in bases, of all rows that have one or of those named; what is made is kept."""
+    from scripts.build.bases import STAND_INS, make_stand_in
+    from scripts.build.engine import require_engine
+    from scripts.recipe.selection import select
+
+    references = dict.fromkeys(
+        spec.base for spec in select(here(c).images(), family, version) if spec.base in STAND_INS
+    )
+    if not references:
+        raise UsageError(f"none of these images has a stand-in base; those that have one: {', '.join(STAND_INS)}")
+    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+    cache = here(c).settings(c).cache / "bases"
+    made = [make_stand_in(reference, cache, say=say) for reference in references]
+    rows = [{"base": item.reference, "digest": item.digest, "layout": str(item.layout)} for item in made]
+    show(rows, format, {"base": None, "digest": 19})
+
+
+@command
+def lock(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    upgrade: bool = False,
+    check: bool = False,
+) -> None:
+    """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
+    from scripts.build import locking
+
+    if check:
+        locking.check(here(c).root, here(c).families(), family, version)
+        return
+    for line in locking.write(
+        here(c).root, here(c).families(), family, version, here(c).settings(c).wheels, upgrade=upgrade
+    ):
+        say(line)
+
+
+@command
+def doctor(c: Context, format: str = "table") -> None:
+    """Say what this machine has of what the tasks need, and how to get what it lacks."""
+    from scripts.doctor import examine, rows_of
+
+    findings = examine(here(c).root)
+    show(rows_of(findings), format, {"what": None, "found": 18, "needed": 14, "ok": None, "fix": 30})
+    if any(finding.required and not finding.ok for finding in findings):
+        raise Exit("something that builds need is lacking: see the column fix", code=3)
+
+
+TASKS = (list_, plan, build, bake, bases, lock, doctor)
