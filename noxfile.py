@@ -34,10 +34,20 @@ except ImagesError as error:
 
 nox.needs_version = ">=2025.2.9"
 # What `integration` builds is smoke tested with the rest; for all others: nox -s smoke.
-nox.options.sessions = ["lint", "types", "tests", "integration", "smoke(python:3.11)", "smoke(cuda:12.1)", "faults"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "tests",
+    "integration",
+    "smoke(python:3.11)",
+    "smoke(cuda:12.1)",
+    "release",
+    "faults",
+]
 nox.options.error_on_missing_interpreters = True
 
 FAULTS = "tests/integration/test_planted_faults.py"
+RELEASE = "tests/integration/test_release_real.py"
 PYTHON = ["noxfile.py", "tasks.py", "scripts", "tests"]
 SHELL_SHEBANGS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash", "# shellcheck shell=")
 # The wrapper's environment has everything, at the versions of requirements.txt; see scripts/setup.
@@ -108,7 +118,7 @@ def integration(session: nox.Session) -> None:
     _need_ssh_client(session)
     session.run("invoke", "build", "cpu", "--version", "3.11")
     session.run("invoke", "build", "cuda", "--version", "12.1", "--stage", "cuda")
-    session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", f"--ignore={FAULTS}", *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "engine", "tests/integration", *_ignoring(FAULTS, RELEASE), *session.posargs)
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
@@ -133,11 +143,23 @@ def smoke(session: nox.Session, image: ImageSpec) -> None:
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def release(session: nox.Session) -> None:
+    """Release the images that were tested into a registry on this machine, and pull them again."""
+    _install(session)
+    _need_ssh_client(session)
+    session.run("pytest", "-m", "engine", RELEASE, *session.posargs)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
 def faults(session: nox.Session) -> None:
     """Plant faults in images that were built, and see each caught by the smoke check that should."""
     _install(session)
     _need_ssh_client(session)
     session.run("pytest", "-m", "engine", FAULTS, *session.posargs)
+
+
+def _ignoring(*paths: str) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
 
 
 def _asked_for(image: ImageSpec) -> bool:

@@ -87,7 +87,7 @@ def yank(
     bad = {item.digest for item in ledger.published(repository, place.tag) if item.revision in yanked}
     good = [item.revision for item in there if item.digest not in bad]
     if not good:
-        say(f"{place.name} stays at {revision_tag(place.tag, revision)}: there is none to go back to")
+        say(f"{place.name} stays at r{there[-1].revision}: there is none with another content to go back to")
         return None
     why = f"r{revision} is yanked: {reason}"
     return rollback(transport, place, good[-1], why, time, say)
