@@ -122,7 +122,7 @@ def test_yank_of_the_only_one_stays_and_says_so(
     publish(transport, place, make_product(tmp_path / "one", "one"), FACTS)
     said: list[str] = []
     assert yank(transport, place, 1, "broken", LATER, said.append) is None
-    assert said == [f"{place.repository}:{TAG} stays at {TAG}-r1: there is none to go back to"]
+    assert said == [f"{place.repository}:{TAG} stays at r1: there is none with another content to go back to"]
     assert set(registry.tags[NAME]) == {TAG, f"{TAG}-r1"}
 
 
