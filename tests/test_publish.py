@@ -222,7 +222,7 @@ def test_killed_before_the_ledger_is_written(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "append_lines", die)
+        patch.setattr(publishing, "record", die)
         with pytest.raises(Killed):
             publish(transport, place, product, FACTS)
     decision = publish(transport, place, product, FACTS)

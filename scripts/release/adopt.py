@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
 from scripts.release.audit import blobs_of, get_if_there
-from scripts.release.ledger import append_lines
 from scripts.release.lines import Back, Gone, Line, Published
+from scripts.release.notes import record
 from scripts.release.registry import list_tags, put_manifest
 from scripts.release.revision import parse_revisions, revision_tag
 
@@ -80,7 +80,7 @@ def apply_adoption(transport: Transport, place: Place, adoption: Adoption) -> No
         name = revision_tag(place.tag, adoption.lines[-1].revision)
         put_manifest(transport, place.repository.tag(name), adoption.first)
     if adoption.lines:
-        append_lines(place.ledger, *adoption.lines)
+        record(place.ledger, *adoption.lines)
 
 
 def _published(place: Place, revision: int, manifest: Manifest, time: str) -> Published:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from scripts.errors import UsageError
 from scripts.release.artifacts import make_artifact, upload_empty
 from scripts.release.audit import blobs_of
-from scripts.release.ledger import append_lines
 from scripts.release.lines import Published, Yanked
+from scripts.release.notes import record
 from scripts.release.product import Product
 from scripts.release.publish import Facts, look, publish
 from scripts.release.referrers import attach, list_referrers
@@ -78,7 +78,7 @@ def yank(
         said = Yanked(repository=repository, tag=place.tag, revision=revision, time=time, reason=reason)
         if revision not in gone:
             _mark(transport, place, line, said)
-        append_lines(place.ledger, said)
+        record(place.ledger, said)
         ledger = place.history()
     there = [item for item in ledger.published(repository, place.tag) if item.revision not in gone]
     if not there or there[-1].digest != line.digest:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from scripts.errors import RegistryError
 from scripts.release.claims import claim, claim_of, parse_claims, release
-from scripts.release.ledger import append_lines
 from scripts.release.lines import Published, Smoke
+from scripts.release.notes import record
 from scripts.release.refusal import TakenError
 from scripts.release.registry import get_manifest, head_manifest, list_tags, put_manifest
 from scripts.release.revision import Decision, Found, Step, decide, parse_revisions, revision_tag
@@ -114,7 +114,7 @@ def publish(
     _move_standard(transport, place, decision.revision, manifest)
     _read_back(transport, place, decision.revision, manifest)
     if decision.step is not Step.MOVE:
-        append_lines(place.ledger, _line(place, product, facts, decision))
+        record(place.ledger, _line(place, product, facts, decision))
     return decision
 
 
