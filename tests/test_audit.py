@@ -73,8 +73,8 @@ def adopt(transport: Transport, place: Place, reason: str = "") -> tuple[Line, .
 def test_nothing_to_say(transport: Transport, place: Place, registry: FaultyRegistry) -> None:
     before = len(registry.requests)
     assert found(transport, place) == []
-    # a listing; head and get of each revision; the standard tag; each blob once; referrers of each
-    assert len(registry.requests) - before == 1 + 2 * 3 + 1 + (2 * 3 + 1) + 3
+    # a listing; each revision; the standard tag; each blob once; referrers of each
+    assert len(registry.requests) - before == 1 + 3 + 1 + (2 * 3 + 1) + 3
 
 
 def test_a_revision_that_was_changed(

@@ -281,7 +281,18 @@ def test_a_revision_that_the_registry_keeps_is_taken(
     registry: FaultyRegistry, transport: Transport, place: Place, products: Any
 ) -> None:
     registry.fail("PUT", r"manifests/.*-r1$", say(409), times=99)
-    with pytest.raises(TakenError, match=r"the registry keeps .*-r1 as it is"):
+    said: list[str] = []
+    product = next(products)
+    assert publish(transport, place, product, FACTS, say=said.append).revision == 2
+    assert tags(registry) == {TAG: product.manifest.digest, f"{TAG}-r2": product.manifest.digest}
+    assert re.search(r"the registry keeps .*-r1 as it is: trying again$", said[0])
+
+
+def test_a_registry_that_takes_no_revision_ends_with_its_reason(
+    registry: FaultyRegistry, transport: Transport, place: Place, products: Any
+) -> None:
+    registry.fail("PUT", r"manifests/.*-r\d+$", say(409), times=99)
+    with pytest.raises(TakenError, match=r"the registry keeps .*-r8 as it is"):
         publish(transport, place, next(products), FACTS)
     assert TAG not in tags(registry)
     assert not place.ledger.exists()

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
-from scripts.release.audit import blobs_of, get_if_there
+from scripts.release.audit import blobs_of
 from scripts.release.lines import Back, Gone, Line, Published
 from scripts.release.notes import record
-from scripts.release.registry import list_tags, put_manifest
+from scripts.release.publish import make_revision
+from scripts.release.registry import get_if_there, list_tags
 from scripts.release.revision import parse_revisions, revision_tag
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
         number: manifest
         for number in there
         if (number not in written or number in gone)
-        and (manifest := get_if_there(transport, repository, revision_tag(tag, number)))
+        and (manifest := get_if_there(transport, repository.tag(revision_tag(tag, number))))
     }
     lines: list[Line] = [
         _published(place, number, manifest, time) for number, manifest in found.items() if number not in written
@@ -63,7 +64,7 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
             f"{place.name}: {names} is not in the registry any more: --reason: say why, for who looks for it"
         )
     lines += [Gone(repository=str(repository), tag=tag, revision=number, time=time, reason=reason) for number in lost]
-    standard = get_if_there(transport, repository, tag) if tag in tags else None
+    standard = get_if_there(transport, repository.tag(tag)) if tag in tags else None
     known = {line.digest for line in (*written.values(), *lines) if isinstance(line, Published)}
     if standard is None or standard.digest in known:
         return Adoption(lines=tuple(lines), first=None)
@@ -74,11 +75,11 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
 def apply_adoption(transport: Transport, place: Place, adoption: Adoption) -> None:
     """Write the lines, after the revision tag of what only has the standard tag.
 
-    :raises RegistryError: if the registry refuses that tag.
+    :raises TakenError: if somebody else makes that revision at this moment: look again.
+    :raises RegistryError: if the registry refuses it.
     """
     if adoption.first:
-        name = revision_tag(place.tag, adoption.lines[-1].revision)
-        put_manifest(transport, place.repository.tag(name), adoption.first)
+        make_revision(transport, place, adoption.lines[-1].revision, adoption.first)
     if adoption.lines:
         record(place.ledger, *adoption.lines)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scripts.errors import RegistryError
 from scripts.release.claims import parse_claims
 from scripts.release.referrers import list_referrers
-from scripts.release.registry import get_manifest, has_blob, head_manifest, list_tags
+from scripts.release.registry import get_if_there, has_blob, head_manifest, list_tags
 from scripts.release.revision import Found, compare, parse_revisions, revision_tag
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _audit_tag(
 ) -> Iterator[Difference]:
     place = f"{repository}:{tag}"
     manifests = {
-        number: get_if_there(transport, repository, revision_tag(tag, number)) for number in parse_revisions(tags, tag)
+        number: get_if_there(transport, repository.tag(revision_tag(tag, number)))
+        for number in parse_revisions(tags, tag)
     }
     found = Found(revisions={number: item.digest for number, item in manifests.items() if item}, standard=None)
     for what in compare(str(repository), tag, found, ledger):
@@ -108,9 +109,3 @@ def blobs_of(manifest: Manifest) -> dict[str, int]:
     raw = json.loads(manifest.content)
     items = [raw["config"], *raw.get("layers", ())] if "config" in raw else []
     return {item["digest"]: item["size"] for item in items}
-
-
-def get_if_there(transport: Transport, repository: Repository, tag: str) -> Manifest | None:
-    """The manifest that a tag has, None if there is no such tag."""
-    reference = repository.tag(tag)
-    return get_manifest(transport, reference) if head_manifest(transport, reference) else None

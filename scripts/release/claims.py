@@ -78,11 +78,11 @@ def claim(transport: Transport, repository: Repository, wanted: Claim) -> None:
     """Claim a revision, and take back what the same publisher has claimed and not used.
 
     :raises TakenError: if another has a claim on it, or it is there already: decide anew, after a while.
-    :raises RegistryError: whatever else goes wrong.
+    :raises RegistryError: whatever else goes wrong; also if the registry does not list the claim that it has stored.
     """
     upload_empty(transport, repository)
     put_manifest(transport, repository.tag(wanted.name), wanted.manifest)
-    tags = list_tags(transport, repository)
+    tags = _listing_with(transport, repository, wanted)
     claims = parse_claims(tags, wanted.tag)
     for stale in claims:
         if stale.publisher == wanted.publisher and stale.revision < wanted.revision:
@@ -92,6 +92,20 @@ def claim(transport: Transport, repository: Repository, wanted: Claim) -> None:
         release(transport, repository, wanted)
         what = others[0].name if others else revision_tag(wanted.tag, wanted.revision)
         raise TakenError(f"{repository}:{what}: another publisher is at this revision")
+
+
+def _listing_with(transport: Transport, repository: Repository, own: Claim) -> tuple[str, ...]:
+    """The tags of a repository, once our claim is among them: a list from before it would not have another's either."""
+    attempt = 0
+    while own.name not in (tags := list_tags(transport, repository)):
+        attempt += 1
+        if not transport.patience.wait(attempt):
+            release(transport, repository, own)
+            raise RegistryError(
+                f"{repository}: the registry does not list the tag {own.name} that it has just stored, so nobody can know "
+                f"who else is publishing: try again later, and see docs/publishing.md"
+            )
+    return tags
 
 
 def release(transport: Transport, repository: Repository, own: Claim) -> bool:

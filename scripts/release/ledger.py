@@ -12,6 +12,7 @@ import os
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -65,6 +66,16 @@ class Ledger:
             elif isinstance(line, Back):
                 found.pop(line.revision, None)
         return found
+
+    def numbered(self, repository: str, tag: str) -> Iterator[tuple[tuple[int, bool], Line]]:
+        """The lines of one standard tag in their order, each with what puts it in order with those of another ledger.
+
+        That is the highest revision so far: clocks may be wrong. What is said of a revision comes after it.
+        """
+        highest = 0
+        for line in self._of(repository, tag):
+            highest = max(highest, line.revision)
+            yield (highest, not isinstance(line, Published)), line
 
     def _of(self, repository: str, tag: str) -> Sequence[Line]:
         return self._index.get((repository, tag), ())
@@ -126,15 +137,20 @@ def load_ledger(path: Path) -> Ledger:
 
 
 def load_ledgers(paths: Iterable[Path]) -> Ledger:
-    """The ledgers of several families as one, in the order of their times.
+    """The ledgers of several families as one, tag by tag.
 
     A row may have moved from one family to another, and its numbers go on: what is published is only known from all.
 
     :raises LedgerError: as ``load_ledger``, and if one family's lines contradict another's.
     """
     found = sorted(dict.fromkeys(paths))
-    # Not sorted: within a family it is the order of the lines that counts, whatever clocks said.
-    lines = list(heapq.merge(*(load_ledger(path).lines for path in found), key=lambda line: line.time))
+    ledgers = [load_ledger(path) for path in found]
+    tags = dict.fromkeys((line.repository, line.tag) for ledger in ledgers for line in ledger.lines)
+    lines = [
+        line
+        for tag in tags
+        for _, line in heapq.merge(*(ledger.numbered(*tag) for ledger in ledgers), key=itemgetter(0))
+    ]
     if faults := [fault for _, fault in broken_rules(lines)]:
         names = ", ".join(f"{path.parent.name}/{path.name}" for path in found)
         raise LedgerError("\n".join(f"{names}: {fault}" for fault in faults))

@@ -65,6 +65,8 @@ class Published(_Line):
     """The revision that was the newest before."""
     same_as: Revision | None = None
     """The revision whose digest this is again, after a rollback."""
+    late: bool = False
+    """Its publish was cut off, and finished when there was a higher one already."""
     adopted: bool = False
     """Found in the registry, and not published with this ledger."""
 
@@ -125,7 +127,7 @@ def _broken_by(line: Published, known: Mapping[int, Published], *, alone: bool) 
     highest = max(known, default=0)
     if line.revision in known:
         yield f"{line.name} is published for the second time"
-    elif line.revision < highest and not line.adopted:
+    elif line.revision < highest and not (line.adopted or line.late):
         yield f"{line.name} comes after r{highest}: revisions only go up"
     if line.replaces is not None and line.replaces not in known and not alone:
         yield f"{line.name} replaces r{line.replaces}, which was never published"

@@ -14,7 +14,7 @@ from scripts.release.claims import claim, claim_of, parse_claims, release
 from scripts.release.lines import Published, Smoke
 from scripts.release.notes import record
 from scripts.release.refusal import TakenError
-from scripts.release.registry import get_manifest, head_manifest, list_tags, put_manifest
+from scripts.release.registry import get_if_there, head_manifest, list_tags, put_manifest
 from scripts.release.revision import Decision, Found, Step, decide, parse_revisions, revision_tag
 from scripts.release.upload import upload_blobs
 
@@ -57,13 +57,13 @@ def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: 
     own = claim_of(place, 0, digest)
     asked = {number for number in numbers if number not in written} | set(numbers[-1:])
     digests = {number: _digest(transport, repository, revision_tag(tag, number)) for number in asked}
+    # A tag that is listed, and is not there: half deleted, or half written by somebody at this moment.
+    ghosts = {number for number, digest in digests.items() if digest is None}
+    claimed = {item.revision for item in parse_claims(known, tag) if replace(item, revision=0) != own}
     return Found(
-        revisions={number: digests.get(number) for number in numbers},
+        revisions={number: digests.get(number) for number in numbers if number not in ghosts},
         standard=_digest(transport, repository, tag) if tag in known else None,
-        claimed=max(
-            (item.revision for item in parse_claims(known, tag) if replace(item, revision=0) != own),
-            default=0,
-        ),
+        claimed=max(ghosts | claimed, default=0),
     )
 
 
@@ -89,11 +89,13 @@ def publish(
     :raises RegistryError: whatever else goes wrong; run it again.
     """
     repository, tag, manifest = place.repository, place.tag, product.manifest
+    given_up = 0
     for attempt in range(ATTEMPTS):
         ledger = place.history()
-        decision = decide(
-            str(repository), tag, manifest.digest, look(transport, place, ledger, manifest.digest), ledger, force=force
-        )
+        found = look(transport, place, ledger, manifest.digest)
+        # Our deletion of a claim that we gave up may still be on its way: it must not meet a new one.
+        found = replace(found, claimed=max(found.claimed, given_up))
+        decision = decide(str(repository), tag, manifest.digest, found, ledger, force=force)
         if decision.step is Step.UNCHANGED:
             return decision
         upload_blobs(transport, repository, product.blobs, sources=sources, progress=progress)
@@ -104,9 +106,10 @@ def publish(
             release(transport, repository, claim_of(place, decision.revision, manifest.digest))
             break
         try:
-            _make_revision(transport, place, decision.revision, manifest)
+            make_revision(transport, place, decision.revision, manifest)
             break
         except TakenError as error:
+            given_up = decision.revision
             if attempt == ATTEMPTS - 1:
                 raise
             say(f"{error}: trying again")
@@ -118,8 +121,12 @@ def publish(
     return decision
 
 
-def _make_revision(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
-    """Write a revision tag that nobody has, and nobody else is about to write."""
+def make_revision(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
+    """Write a revision tag that nobody has, and nobody else is about to write.
+
+    :raises TakenError: if somebody has it, or is about to.
+    :raises RegistryError: whatever else goes wrong; also if it is something else after it was written.
+    """
     repository, name = place.repository, place.repository.tag(revision_tag(place.tag, revision))
     own = claim_of(place, revision, manifest.digest)
     claim(transport, repository, own)
@@ -132,20 +139,21 @@ def _make_revision(transport: Transport, place: Place, revision: int, manifest: 
         # A request that was sent twice, as its first answer was lost, finds its own tag.
         if _digest(transport, repository, name.name) != manifest.digest:
             raise
-    stored = _digest(transport, repository, name.name)
-    if stored != manifest.digest:
-        raise TakenError(f"{name} is {stored or 'not there'} after it was written as {manifest.digest}")
+    _read_back(transport, place, revision, manifest)
     release(transport, repository, own)
 
 
 def _move_standard(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
     """Make the standard tag its highest revision, whoever publishes that; it has to stay so when looked at again."""
     repository, standard = place.repository, place.repository.tag(place.tag)
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         newest = max(parse_revisions(list_tags(transport, repository), place.tag), default=revision)
-        wanted = manifest
+        wanted: Manifest | None = manifest
         if newest > revision:
-            wanted = get_manifest(transport, repository.tag(revision_tag(place.tag, newest)))
+            wanted = get_if_there(transport, repository.tag(revision_tag(place.tag, newest)))
+        if wanted is None:  # listed already, and not there yet
+            transport.patience.wait(min(attempt + 1, 3))
+            continue
         if _digest(transport, repository, place.tag) == wanted.digest:
             return
         put_manifest(transport, standard, wanted)
@@ -153,12 +161,14 @@ def _move_standard(transport: Transport, place: Place, revision: int, manifest: 
 
 
 def _read_back(transport: Transport, place: Place, revision: int, manifest: Manifest) -> None:
-    name = revision_tag(place.tag, revision)
-    stored = _digest(transport, place.repository, name)
-    if stored != manifest.digest:
-        raise RegistryError(
-            f"{place.repository}:{name} was {manifest.digest} and is now {stored or 'gone'}: somebody has changed a revision"
-        )
+    """See that a revision is what was written; an answer from before it was is waited out."""
+    name, attempt = revision_tag(place.tag, revision), 0
+    while (stored := _digest(transport, place.repository, name)) != manifest.digest:
+        attempt += 1
+        if stored or not transport.patience.wait(attempt):
+            raise RegistryError(
+                f"{place.repository}:{name} was {manifest.digest} and is now {stored or 'gone'}: somebody has changed a revision"
+            )
 
 
 def _digest(transport: Transport, repository: Repository, tag: str) -> str | None:
@@ -181,4 +191,5 @@ def _line(place: Place, product: Product, facts: Facts, decision: Decision) -> P
         smoke=facts.smoke,
         replaces=decision.replaces,
         same_as=decision.same_as,
+        late=decision.late,
     )

@@ -101,6 +101,8 @@ class Pusher:
         if plan.step is Step.UNCHANGED or self.order.dry_run:
             return {**self.row(spec), **told(plan, build.digest)}
         product = load_product(layout.directory_of(self.settings.out, spec.id))
+        if product.manifest.digest != build.digest:
+            raise UsageError(f"{spec.id} was built anew while it was being published: run it again")
         facts = Facts(
             reason=reason,
             time=self.order.time,

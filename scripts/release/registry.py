@@ -126,6 +126,14 @@ def get_manifest(transport: Transport, reference: Reference) -> Manifest:
     return Manifest(media_type=_media_type(answer) or _declared(answer.body, reference), content=answer.body)
 
 
+def get_if_there(transport: Transport, reference: Reference) -> Manifest | None:
+    """As ``get_manifest``, None if there is none."""
+    try:
+        return get_manifest(transport, reference)
+    except NotFoundError:
+        return None
+
+
 def put_manifest(transport: Transport, reference: Reference, manifest: Manifest) -> Stored:
     """Store a manifest under a tag, which is moved if it exists, or under its digest.
 

@@ -59,6 +59,8 @@ class Decision:
     """The newest revision before it."""
     same_as: int | None
     """An older revision with the same digest."""
+    late: bool = False
+    """There is a higher revision already; see ``lines.Published``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,17 +124,19 @@ def decide(repository: str, tag: str, digest: str, found: Found, ledger: Ledger,
     newest = max(written.keys() - ledger.gone(repository, tag).keys(), default=0)
     faults = compare(repository, tag, found, ledger)
     unknown = found.revisions.keys() - written.keys()
-    cut_off = unknown == {highest} and highest > max(written, default=0) and found.revisions[highest] == digest
-    if len(faults) == 1 and cut_off:
+    is_newest = written.get(newest) == digest
+    cut_off = min(unknown, default=0)
+    if len(faults) == len(unknown) == 1 and found.revisions[cut_off] == digest and (cut_off > newest or not is_newest):
+        before = {number: known for number, known in written.items() if number < cut_off}
         return Decision(
             step=Step.FINISH,
-            revision=highest,
-            why=f"a publish of this digest was cut off after {revision_tag(tag, highest)}",
-            replaces=newest or None,
-            same_as=_same_as(written, digest),
+            revision=cut_off,
+            why=f"a publish of this digest was cut off after {revision_tag(tag, cut_off)}",
+            replaces=max(before.keys() - ledger.gone(repository, tag).keys(), default=None),
+            same_as=_same_as(before, digest),
+            late=cut_off < max(written, default=0),
         )
     refuse_disagreement(repository, tag, found, ledger)
-    is_newest = newest and written[newest] == digest
     if not force:
         refuse_yanked(repository, tag, digest, ledger)
     if is_newest and force in {"", lines[newest].reason}:
