@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
-from scripts.errors import ImagesError
+from scripts.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,8 +29,8 @@ RECORDS = 1 << 15
 ZSTD, GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
-class LayerError(ImagesError):
-    """An image's layers cannot be read."""
+class LayerError(BuildError):
+    """An image's layers cannot be read: what was built, or came, is damaged or no image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +149,20 @@ def path_of(layout: Path, digest: str) -> Path:
 
 
 def plain(blob: IO[bytes]) -> Tail:
+    """What a blob is uncompressed, with the digest of that."""
+    return Tail(decompress(blob))
+
+
+def decompress(blob: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
     """What a blob is uncompressed, by its own first bytes: zstd, gzip, or as it is."""
     buffered = io.BufferedReader(blob, BUFFER) if isinstance(blob, io.RawIOBase) else blob
     start = buffered.peek(4)[:4] if isinstance(buffered, io.BufferedReader) else b""
     if start == ZSTD:
-        return Tail(zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True))
-    return Tail(gzip.GzipFile(fileobj=buffered) if start[:2] == GZIP else buffered)
+        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+    return gzip.GzipFile(fileobj=buffered) if start[:2] == GZIP else buffered
 
 
-def entries(stream: Tail) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
+def entries(stream: Raw) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
     """Every entry of a layer, whiteouts too, with a function that reads a file's content; to be used one by one.
 
     :raises LayerError: if the archive is damaged or cut off.
