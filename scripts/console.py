@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 FORMATS = ("table", "json")
+MORE_FORMATS = {"diff": ("markdown",)}
+POSITIONAL = ("family", "image", "ref", "old", "new")
 OPTIONS = {
     "family": "directory of the family: cpu, cuda, deprecated-ngc",
     "version": "version of a row, such as 12.1",
     "stage": "stage of the Dockerfile, such as torch",
     "all": "all active images of the family",
     "include_frozen": "frozen and deprecated images too",
-    "format": "table or json",
+    "format": "table or json; of a diff markdown too",
     "set": "KEY=VALUE for every bake target, as docker buildx bake --set; repeatable",
     "no_cache": "build every step anew",
     "force": "build, or publish, although nothing changed",
     "registry": "registry and organisation to name the images for, such as localhost:5000",
     "builder": "buildx builder to build with",
-    "platform": "only these of the rows' OCI platforms, comma-separated",
+    "platform": "OCI platform, such as linux/arm64: of an index; of what is built, comma-separated",
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
@@ -40,6 +42,10 @@ OPTIONS = {
     "to": "revision to go back to, such as r13",
     "adopt": "write what the registry has, and what it has no more",
     "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1; with -rN where it is about one revision",
+    "ref": "an inventory or OCI layout (a path), REPO:TAG or REPO:TAG-rN, a reference, or engine:NAME",
+    "old": "the image to compare with, as the inventory's ref",
+    "new": "the image that came after it",
+    "reread": "read the layers although an inventory is attached to the image",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 
@@ -58,8 +64,9 @@ def command(function: Callable[..., None]) -> Any:
     @functools.wraps(function)
     def run(c: Context, *args: Any, **kwargs: Any) -> None:
         try:
-            if kwargs.get("format", "table") not in FORMATS:
-                raise UsageError(f'--format: expected table or json, got "{kwargs["format"]}"')
+            formats = (*FORMATS, *MORE_FORMATS.get(function.__name__, ()))
+            if kwargs.get("format", "table") not in formats:
+                raise UsageError(f'--format: expected {" or ".join(formats)}, got "{kwargs["format"]}"')
             signal.signal(signal.SIGTERM, _terminate)
             function(c, *args, **kwargs)
             if sys.stdout:
@@ -83,8 +90,8 @@ def command(function: Callable[..., None]) -> Any:
         auto_shortflags=False,
         help={name: OPTIONS[name] for name in parameters},
         iterable=[name for name in parameters if name == "set"],
-        # The family is given without its flag, also where it may be left out.
-        positional=[name for name in parameters if name in {"family", "image"}],
+        # These are given without their flag, the family also where it may be left out.
+        positional=[name for name in parameters if name in POSITIONAL],
     )
 
 

@@ -6,6 +6,7 @@ What takes long to import is imported where it is needed: ``invoke list`` answer
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from invoke import Context
 
     from scripts.build.plan import Step
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.named import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,25 @@ class Workplace:
         from scripts.build.settings import load_settings  # noqa: PLC0415
 
         return load_settings(self.root, c.config.images, os.environ, flags)
+
+    @contextmanager
+    def reader(self, c: Context, *, registry: str | None, platform: str | None, reread: bool) -> Iterator[Reader]:
+        """What makes inventories of images; paths begin where the person is who called the wrapper."""
+        from scripts.build.engine import require_engine  # noqa: PLC0415
+        from scripts.release.commands import connect  # noqa: PLC0415
+        from scripts.release.named import Reader  # noqa: PLC0415
+
+        with connect(say) as transport:
+            yield Reader(
+                settings=self.settings(c, registry=registry),
+                images={spec.id: spec for spec in self.images()},
+                transport=transport,
+                say=say,
+                need_engine=lambda: require_engine(may_install="IMAGES_SETUP" in os.environ, log=say),
+                here=Path(os.environ.get("IMAGES_CALLER") or Path.cwd()),
+                platform=platform,
+                reread=reread,
+            )
 
 
 def here(c: Context) -> Workplace:

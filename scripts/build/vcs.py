@@ -40,6 +40,11 @@ def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
     return Commit(id=f"{commit}{dirty}", epoch=int(epoch))
 
 
+def text_at(root: Path, commit: str, path: str) -> str:
+    """The content of a file at a commit; empty: git does not know that commit, or not that file in it."""
+    return _git(root, "show", f"{commit}:{path}") if commit and not commit.startswith("-") else ""
+
+
 def _git(root: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(

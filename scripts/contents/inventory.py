@@ -165,6 +165,8 @@ class LayerFacts(_Table):
     """Bytes of the tar archive in it."""
     made_by: str
     """The entry of the image's history; empty where it has none."""
+    distributions: tuple[str, ...]
+    """Normalised names of the Python distributions that it brings, as all steps of COPY look the same."""
 
 
 class Inventory(_Table):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WANTED = re.compile(
     r"""etc/os-release | usr/lib/os-release
     | var/lib/dpkg/status | var/lib/dpkg/status\.d/[^/]+
-    | usr/local/cuda[^/]*/version\.(?:json|txt)
+    | usr/local/cuda[^/]*/version\.(?:json|txt) | usr/local/cuda[^/]*/(?:targets/[^/]+/)?include/cuda\.h
     | (?:.+/)?(?:
         [^/]+\.dist-info/(?:METADATA|INSTALLER|REQUESTED|direct_url\.json)
         | [^/]+\.egg-info(?:/PKG-INFO)? | [^/]+\.egg/EGG-INFO/PKG-INFO

@@ -22,24 +22,30 @@ WHEELS: Mapping[str, Name] = {"nvidia-cuda-runtime": "CUDA", "nvidia-cudnn": "cu
 # NVIDIA's packages of the libraries without headers, in images that only run programs.
 APT: Mapping[str, Name] = {r"cuda-cudart-\d+-\d+": "CUDA", r"libcudnn\d+(?:-cuda-\d+)?": "cuDNN", r"libnccl2": "NCCL"}
 HEADERS: tuple[tuple[Name, str, str], ...] = (
-    ("cuDNN", r".*/cudnn_version(?:_v\d+)?\.h", r"#define\s+CUDNN_(?:MAJOR|MINOR|PATCHLEVEL)\s+(\d+)"),
-    ("NCCL", r".*/nccl\.h", r"#define\s+NCCL_(?:MAJOR|MINOR|PATCH)\s+(\d+)"),
+    ("cuDNN", r"(?P<folder>.*)/cudnn_version(?:_v\d+)?\.h", r"#define\s+CUDNN_(?:MAJOR|MINOR|PATCHLEVEL)\s+(\d+)"),
+    ("NCCL", r"(?P<folder>.*)/nccl\.h", r"#define\s+NCCL_(?:MAJOR|MINOR|PATCH)\s+(\d+)"),
 )
 ARCHITECTURES = "gpu architectures of "
 LOWEST_DRIVER = "lowest driver"
 
 
 def read_gpu(
-    tree: Tree, apt: Iterable[Package], environments: Iterable[Environment], facts: Mapping[str, Any] | None = None
+    tree: Tree,
+    env: Mapping[str, str],
+    apt: Iterable[Package],
+    environments: Iterable[Environment],
+    facts: Mapping[str, Any] | None = None,
 ) -> Gpu:
-    """What matters to GPUs.
+    """What matters to GPUs. Of what several things tell, the most exact one is taken.
 
+    :param env: the image's environment variables.
     :param facts: those of the smoke test of this digest, whose names the check of the architectures gives them; None:
         it was never tested, and what only a test finds out is unknown.
     """
     system = [*_toolkits(tree), *_headers(tree)]
-    named = {library.name for library in system}
-    system += [library for library in _packages(apt) if library.name not in named]
+    for more in (_cuda_headers(tree), _packages(apt), _variables(env)):
+        named = {library.name for library in system}
+        system += [library for library in more if library.name not in named]
     libraries = sorted({*system, *_wheels(environments)}, key=lambda item: (item.name, item.where, item.version))
     found = {
         name.removeprefix(ARCHITECTURES): Architectures(sass=tuple(value["sass"]), ptx=tuple(value["ptx"]))
@@ -63,11 +69,27 @@ def _toolkits(tree: Tree) -> Iterator[Library]:
 
 
 def _headers(tree: Tree) -> Iterator[Library]:
+    seen = set()
     for name, pattern, macros in HEADERS:
         for match, content in tree.find(pattern):
             numbers = re.findall(macros, content.decode(errors="replace"))
-            if len(numbers) >= 3 and "-packages/" not in match[0]:  # those of a wheel are the wheel's
+            key = (name, match["folder"], tuple(numbers))  # cudnn_version_v8.h may be beside one without a number
+            if len(numbers) >= 3 and key not in seen and "-packages/" not in match[0]:  # a wheel's are the wheel's
+                seen.add(key)
                 yield Library(name=name, version=".".join(numbers[:3]), where=match[0])
+
+
+def _cuda_headers(tree: Tree) -> Iterator[Library]:
+    for match, content in tree.find(r"(/usr/local/cuda[^/]*)/.*cuda\.h"):
+        if number := re.search(rb"#define\s+CUDA_VERSION\s+(\d+)", content):
+            version = int(number[1])  # 1000 * major + 10 * minor
+            yield Library(name="CUDA", version=f"{version // 1000}.{version % 1000 // 10}", where=match[0])
+
+
+def _variables(env: Mapping[str, str]) -> Iterator[Library]:
+    """The word of NVIDIA's base images, where nothing that is installed says it."""
+    if version := env.get("CUDA_VERSION"):
+        yield Library(name="CUDA", version=version, where="CUDA_VERSION (environment)")
 
 
 def _packages(apt: Iterable[Package]) -> Iterator[Library]:

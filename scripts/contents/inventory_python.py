@@ -41,18 +41,14 @@ def read_python(
     versions = _Versions(tree, env, apt)
     interpreter = _interpreter(tree, env, versions)
     own = posixpath.dirname(posixpath.dirname(interpreter.path)) if interpreter else ""
-    owns = (
-        {own, "/usr/local"} if own == "/usr" else {own}
-    )  # Debian's own Python has a place there for people's packages
     found: dict[str, dict[str, list[Distribution]]] = defaultdict(lambda: defaultdict(list))
     for match, content in tree.find(METADATA):
         folder, file = match["folder"] or match["folder_"], match["file"] or match["file_"]
         if _holds_distributions(folder, env) and (read := _distribution(tree, folder, file, content)):
             prefix = place["prefix"] if (place := PLACE.fullmatch(folder)) else folder
-            if asked is not None:
-                direct = prefix in owns and canonicalize_name(read.name) in asked
-                read = read.model_copy(update={"direct": direct})
             found[prefix or "/"][folder].append(read)
+    if asked is not None:
+        _mark_asked(found, own, asked)
     environments = tuple(
         Environment(
             path=path,
@@ -70,12 +66,29 @@ def read_python(
     )
 
 
+def _mark_asked(found: Mapping[str, Mapping[str, list[Distribution]]], own: str, asked: Collection[str]) -> None:
+    """Mark what the recipe asks for: in the environment that is used, else where that finds it, in the base's."""
+    there = {canonicalize_name(item.name) for items in found.get(own, {}).values() for item in items}
+    for prefix, folders in found.items():
+        for items in folders.values():
+            for number, item in enumerate(items):
+                name = canonicalize_name(item.name)
+                direct = name in asked and (prefix == own or name not in there)
+                items[number] = item.model_copy(update={"direct": direct})
+
+
 def read_conda(tree: Tree) -> tuple[CondaPackage, ...]:
     """What conda has installed, by prefix and name; the names of its files say it."""
     return tuple(
         CondaPackage(prefix=match["prefix"], name=match["name"], version=match["version"], build=match["build"])
         for match, _ in tree.find(CONDA)
     )
+
+
+def distributions_of(paths: Iterable[str]) -> list[str]:
+    """Normalised names of the distributions that some files, of one layer, are of."""
+    found = (re.fullmatch(r".+-packages/([^/]+?)-[^/]+\.dist-info/METADATA", path) for path in paths)
+    return sorted({canonicalize_name(match[1]) for match in found if match})
 
 
 def _key(item: Distribution) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.contents.inventory import Config, Inventory, LayerFacts, Subject
 from scripts.contents.inventory_files import LayerFiles, read_layer, stack
 from scripts.contents.inventory_gpu import read_gpu
-from scripts.contents.inventory_python import read_conda, read_python
+from scripts.contents.inventory_python import distributions_of, read_conda, read_python
 from scripts.contents.inventory_system import read_packages, read_system
 from scripts.contents.layers import Image, LayerError, Raw, image_of, load_image, path_of, saved
 from scripts.contents.platforms import INDEXES, choose, fits, platform_of
@@ -47,13 +47,14 @@ def take_inventory(
     tree = stack(layers[layer.digest] for layer in image.layers)
     apt = read_packages(tree)
     python = read_python(tree, config.env, apt, asked)
+    brought = {digest: distributions_of(read.files) for digest, read in layers.items()}
     return Inventory(
         image=Subject(digest=image.digest, platform=platform_of(image.config), id=config.labels.get(ID)),
         system=read_system(tree),
         apt=apt,
         python=python,
         conda=read_conda(tree),
-        gpu=read_gpu(tree, apt, python.environments, facts),
+        gpu=read_gpu(tree, config.env, apt, python.environments, facts),
         config=config,
         layers=tuple(
             LayerFacts(
@@ -62,6 +63,7 @@ def take_inventory(
                 size=layer.size,
                 unpacked=layers[layer.digest].unpacked,
                 made_by=layer.created_by,
+                distributions=tuple(brought[layer.digest]),
             )
             for layer in image.layers
         ),

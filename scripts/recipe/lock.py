@@ -46,6 +46,19 @@ def direct_requirements(shared: str, row: Row) -> tuple[str, ...]:
     return (*(line for line in lines if line), *(f"{name}=={version}" for name, version in row.packages.items()))
 
 
+def asked_names(shared: str, packages: Iterable[str]) -> frozenset[str]:
+    """Normalised names of what an image asks for directly.
+
+    :param shared: the shared requirements.
+    :param packages: names of those that its row pins.
+    """
+    lines = (line.partition("#")[0].strip() for line in shared.splitlines())
+    return frozenset(
+        {canonicalize_name(Requirement(line).name) for line in lines if line}
+        | {canonicalize_name(name) for name in packages}
+    )
+
+
 def parse_pylock(table: Mapping[str, object]) -> tuple[Pin, ...]:
     """The pins of a resolution in the format of PEP 751, by name."""
     lock = Pylock.from_dict(table)

@@ -1,4 +1,4 @@
-"""Small OCI artifacts of our own: a manifest that says something, and no content."""
+"""Small OCI artifacts of our own: a manifest that says something, alone or with one document."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ EMPTY = b"{}"
 """The content of the empty descriptor (image-spec, manifest.md, "Guidance for an Empty Descriptor")."""
 
 
-def make_artifact(kind: str, annotations: Mapping[str, str], subject: Descriptor | None = None) -> Manifest:
-    """A manifest of an artifact type that has only annotations.
+def make_artifact(
+    kind: str,
+    annotations: Mapping[str, str],
+    subject: Descriptor | None = None,
+    document: Descriptor | None = None,
+) -> Manifest:
+    """A manifest of an artifact type.
 
     :param subject: the manifest that it is about, for the registry to list it among that one's referrers.
+    :param document: what it holds; None: it has only annotations.
     """
     empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(EMPTY), "size": len(EMPTY)}
     content: dict[str, Any] = {
@@ -32,12 +38,16 @@ def make_artifact(kind: str, annotations: Mapping[str, str], subject: Descriptor
         "mediaType": OCI_MANIFEST,
         "artifactType": kind,
         "config": empty,
-        "layers": [empty],
+        "layers": [_entry(document) if document else empty],
         "annotations": dict(annotations),
     }
     if subject:
-        content["subject"] = {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size}
+        content["subject"] = _entry(subject)
     return Manifest(media_type=OCI_MANIFEST, content=json.dumps(content).encode())
+
+
+def _entry(descriptor: Descriptor) -> dict[str, Any]:
+    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
 
 
 def upload_empty(transport: Transport, repository: Repository) -> None:
@@ -45,7 +55,15 @@ def upload_empty(transport: Transport, repository: Repository) -> None:
 
     :raises RegistryError: if the registry does not take it.
     """
+    upload_bytes(transport, repository, EMPTY)
+
+
+def upload_bytes(transport: Transport, repository: Repository, content: bytes) -> None:
+    """Have a small blob in a repository.
+
+    :raises RegistryError: if the registry does not take it.
+    """
     with TemporaryDirectory() as folder:
-        path = Path(folder, "empty")
-        path.write_bytes(EMPTY)
-        upload_blob(transport, repository, Blob(digest=digest_of(EMPTY), size=len(EMPTY), path=path))
+        path = Path(folder, "content")
+        path.write_bytes(content)
+        upload_blob(transport, repository, Blob(digest=digest_of(content), size=len(content), path=path))
