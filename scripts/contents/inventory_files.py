@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import posixpath
 import re
+import tarfile
 import zlib
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ import zstandard
 from scripts.contents.layers import BUFFER, LayerError, Raw, Tail, decompress, entries
 
 if TYPE_CHECKING:
-    import tarfile
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 WANTED = re.compile(
@@ -107,7 +107,7 @@ def read_layer(blob: IO[bytes], digest: str) -> LayerFiles:
             pass  # tar does not read an archive to its very end, and the digest is of all of it
     except LayerError as error:
         raise LayerError(f"{digest}: {error}") from error
-    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+    except (EOFError, OSError, tarfile.TarError, zlib.error, zstandard.ZstdError) as error:
         raise LayerError(f"{digest}: a layer is damaged: {error}") from error
     if (measured := stored.digest()) != digest:
         raise LayerError(f"{digest}: a layer is damaged: its bytes are {measured}")
