@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from scripts.contents.inventory import Inventory
 from scripts.contents.inventory_read import find_image, read_layout, take_inventory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scripts.contents.inventory import Inventory
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-Files = Mapping[str, "str | None | tuple[str, str]"]
+Files = Mapping[str, "str | tuple[str, str] | None"]
 """Content by path; None: a directory; ("symlink" or "link", target)."""
 
 DEBIAN = 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\n'
@@ -103,8 +104,7 @@ class Layout:
             "history": [*history, {"created_by": "CMD x", "empty_layer": True}],
         }
         content = {"schemaVersion": 2, "mediaType": MANIFEST, "config": self.add(json.dumps(raw).encode(), CONFIG)}
-        entry = self.add(json.dumps({**content, "layers": blobs}).encode(), MANIFEST)
-        return entry
+        return self.add(json.dumps({**content, "layers": blobs}).encode(), MANIFEST)
 
     def index(self, *entries: Mapping[str, Any]) -> None:
         """Make these what the layout is of."""

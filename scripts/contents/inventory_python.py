@@ -121,7 +121,7 @@ def _distribution(tree: Tree, folder: str, file: str, content: bytes) -> Distrib
 
 def _origin(content: bytes | None) -> str | None:
     try:
-        parts = urlsplit(json.loads(content or b"")["url"])
+        parts = urlsplit(str(json.loads(content or b"")["url"]))
     except (ValueError, KeyError, TypeError):
         return None
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")) or None
@@ -157,8 +157,9 @@ class _Versions:
             said = settings.get("version_info") or settings.get("version")
             base = self._only(posixpath.dirname(home), minors or _minor(said))
             return base or said
-        # Debian's own Python looks into /usr/local too.
-        return self._only(prefix, minors) or (self._only("/usr", minors) if prefix == "/usr/local" else None)
+        # dist-packages are of Debian's own Python, which looks for them below /usr/local too.
+        debian = prefix == "/usr/local" and any(folder.endswith("/dist-packages") for folder in folders)
+        return self._only("/usr" if debian else prefix, minors)
 
     def _only(self, prefix: str, minors: Collection[str]) -> str | None:
         found = {
@@ -192,11 +193,13 @@ def _interpreter(tree: Tree, env: Mapping[str, str], versions: _Versions) -> Int
 
 def _version_of(tree: Tree, path: str, versions: _Versions) -> str | None:
     """The version of an interpreter: what it is a link to may say which of several it is."""
-    prefix = posixpath.dirname(posixpath.dirname(path))
     target = path
     for _ in range(8):
         if target not in tree.links:
             break
         target = posixpath.normpath(posixpath.join(posixpath.dirname(target), tree.links[target]))
+    prefix = posixpath.dirname(posixpath.dirname(path))
+    if f"{prefix}/pyvenv.cfg" not in tree:
+        prefix = posixpath.dirname(posixpath.dirname(target))
     named = re.search(r"/python(3\.\d+)$", target)
     return versions.of(prefix, *([f"{prefix}/lib/python{named[1]}/site-packages"] if named else []))
