@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import zstandard
 
 from scripts.contents.inventory_read import find_image, read_layout, take_inventory
+from scripts.release.registry import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.contents.inventory import Inventory
+    from tests.memory_registry import MemoryRegistry
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -25,6 +27,8 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 Files = Mapping[str, "str | tuple[str, str] | None"]
 """Content by path; None: a directory; ("symlink" or "link", target)."""
 
+REPOSITORY = "vessl-ai/torch"
+"""Where tests publish."""
 DEBIAN = 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\n'
 
 
@@ -132,3 +136,20 @@ def inventory_of(
     known: dict[str, Any] = {}
     read_layout(layout.folder, image, known, workers=1)
     return take_inventory(image, known, asked=None if asked is None else frozenset(asked), facts=facts)
+
+
+LAYERS: tuple[Files, ...] = (
+    {"etc/os-release": DEBIAN, "var/lib/dpkg/status": package("bash", "5.2-1")},
+    wheel("numpy", "2.4.5"),
+)
+"""Of an image with a package and a distribution."""
+
+
+def publish(registry: MemoryRegistry, layout: Layout, *tags: str) -> Manifest:
+    """Put all of a layout of one image into the registry."""
+    (entry,) = json.loads((layout.folder / "index.json").read_text())["manifests"]
+    content = layout.path(entry["digest"]).read_bytes()
+    for path in (layout.folder / "blobs" / "sha256").iterdir():
+        registry.put_blob(path.read_bytes(), REPOSITORY)
+    registry.put(content, MANIFEST, *tags, name=REPOSITORY)
+    return Manifest(media_type=MANIFEST, content=content)

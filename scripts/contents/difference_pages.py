@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ MADE_BY = 60
 
 def render_difference(difference: Difference) -> str:
     """The difference for a terminal of 80 columns."""
-    blocks = [f"{sentence(difference)}.", "", pull_words(difference)]
+    blocks = [textwrap.fill(f"{sentence(difference)}.", 80), "", pull_words(difference)]
     for title, rows, columns in _sections(difference):
         blocks += ["", title, render_table(rows, columns)]
     return "\n".join(blocks)

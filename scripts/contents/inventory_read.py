@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from scripts.contents.inventory_files import LayerFiles, read_layer, stack
 from scripts.contents.inventory_gpu import read_gpu
 from scripts.contents.inventory_python import distributions_of, read_conda, read_python
 from scripts.contents.inventory_system import read_packages, read_system
-from scripts.contents.layers import Image, LayerError, Raw, image_of, load_image, path_of, saved
+from scripts.contents.layers import Image, LayerError, Raw, image_of, path_of, saved
 from scripts.contents.platforms import INDEXES, choose, fits, platform_of
 from scripts.errors import BuildError, UsageError
 
@@ -102,14 +103,24 @@ def find_image(layout: Path, platform: str | None, say: Say) -> Image:
         entries = json.loads((layout / "index.json").read_text(encoding="utf-8"))["manifests"]
         entry = choose(entries, platform if len(entries) > 1 else None, str(layout), say)
         while entry.get("mediaType") in INDEXES:
-            index = json.loads(path_of(layout, entry["digest"]).read_bytes())
+            index = json.loads(_verified(layout, entry["digest"]))
             entry = choose(index["manifests"], platform, str(layout), say)
         digest = str(entry["digest"])
     except OSError as error:
         raise BuildError(f"{layout}: not a whole OCI layout: {error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BuildError(f"{layout}: not an OCI layout: its index is malformed: {error!r}") from error
-    return of_platform(load_image(layout, digest), platform, str(layout))
+    return of_platform(image_of(digest, lambda name: _verified(layout, name)), platform, str(layout))
+
+
+def _verified(layout: Path, digest: str) -> bytes:
+    try:
+        content = path_of(layout, digest).read_bytes()
+    except OSError as error:
+        raise BuildError(f"{layout}: {digest} cannot be read: {error.strerror}") from error
+    if (found := f"sha256:{hashlib.sha256(content).hexdigest()}") != digest:
+        raise BuildError(f"{layout}: {digest} is damaged: its bytes are {found}")
+    return content
 
 
 def of_platform(image: Image, platform: str | None, where: str) -> Image:
