@@ -145,11 +145,11 @@ LAYERS: tuple[Files, ...] = (
 """Of an image with a package and a distribution."""
 
 
-def publish(registry: MemoryRegistry, layout: Layout, *tags: str) -> Manifest:
+def publish(registry: MemoryRegistry, layout: Layout, *tags: str, name: str = REPOSITORY) -> Manifest:
     """Put all of a layout of one image into the registry."""
     (entry,) = json.loads((layout.folder / "index.json").read_text())["manifests"]
     content = layout.path(entry["digest"]).read_bytes()
     for path in (layout.folder / "blobs" / "sha256").iterdir():
-        registry.put_blob(path.read_bytes(), REPOSITORY)
-    registry.put(content, MANIFEST, *tags, name=REPOSITORY)
+        registry.put_blob(path.read_bytes(), name)
+    registry.put(content, MANIFEST, *tags, name=name)
     return Manifest(media_type=MANIFEST, content=content)

@@ -11,6 +11,7 @@ from scripts.errors import UsageError
 from scripts.recipe.family import load_family
 from scripts.recipe.lock import (
     Pin,
+    asked_names,
     direct_requirements,
     disagreements,
     load_lock,
@@ -101,6 +102,12 @@ def test_a_row_asks_for_the_shared_requirements_and_its_packages(repository: Rep
     family = load_family(repository.family(versions=VERSIONS + 'packages = { torch = "2.3.1" }\n'))
     shared = "# what every image has\nnumpy  # arrays\n\n  pandas>=2\n"
     assert direct_requirements(shared, family.manifest.image[0]) == ("numpy", "pandas>=2", "torch==2.3.1")
+
+
+def test_the_names_of_what_is_asked_for() -> None:
+    shared = "# what every image has\nNumPy  # arrays\n\n  pandas[excel]>=2; python_version > '3'\n"
+    assert asked_names(shared, {"tensorflow_cpu": "2.16"}) == {"numpy", "pandas", "tensorflow-cpu"}
+    assert asked_names("", {}) == frozenset()
 
 
 def test_a_lock_is_loaded_layer_by_layer(repository: Repository) -> None:

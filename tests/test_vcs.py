@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.build.vcs import NO_HISTORY, Commit, last_commit
+from scripts.build.vcs import NO_HISTORY, Commit, last_commit, text_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,3 +81,17 @@ def test_a_machine_without_git_has_no_history(root: Path, monkeypatch: pytest.Mo
 
 def test_the_time_without_history_is_the_start_of_1980() -> None:
     assert NO_HISTORY == 10 * 365 * 86400 + 2 * 86400  # 1972 and 1976 had a day more
+
+
+def test_the_text_of_a_file_as_it_was_at_a_commit(root: Path) -> None:
+    commit = git(root, "rev-parse", "HEAD")
+    (root / "one").write_text("changed since")
+    git(root, "commit", "--quiet", "-am", "change")
+    assert text_at(root, commit, "one") != "changed since"
+    assert text_at(root, git(root, "rev-parse", "HEAD"), "one") == "changed since"
+
+
+@pytest.mark.parametrize("commit", ["", "0" * 40, "--output=x", "HEAD"])
+def test_of_what_is_no_commit_there_is_no_text(root: Path, commit: str) -> None:
+    assert text_at(root, commit, "one") == ""
+    assert text_at(root, git(root, "rev-parse", "HEAD"), "no such file") == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
 
 def text_at(root: Path, commit: str, path: str) -> str:
     """The content of a file at a commit; empty: git does not know that commit, or not that file in it."""
-    return _git(root, "show", f"{commit}:{path}") if commit and not commit.startswith("-") else ""
+    return _git(root, "show", f"{commit}:{path}") if re.fullmatch("[0-9a-f]{7,64}", commit) else ""
 
 
 def _git(root: Path, *arguments: str) -> str:

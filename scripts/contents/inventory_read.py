@@ -44,7 +44,7 @@ def take_inventory(
     :param asked: normalised names of the Python distributions that its recipe asks for; None: the recipe is not known.
     :param facts: those of the smoke test of this digest; None: it was never tested.
     """
-    config = _config(image)
+    config = config_of(image)
     tree = stack(layers[layer.digest] for layer in image.layers)
     apt = read_packages(tree)
     python = read_python(tree, config.env, apt, asked)
@@ -71,7 +71,7 @@ def take_inventory(
     )
 
 
-def _config(image: Image) -> Config:
+def config_of(image: Image) -> Config:
     """The part of an image's config that says how a container starts.
 
     :raises LayerError: if it is not of the form that image-spec's config.md wants.

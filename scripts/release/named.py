@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scripts.build.layout import directory_of
 from scripts.build.layout import load_record as load_build
 from scripts.build.vcs import DIRTY, text_at
 from scripts.contents.inventory import Inventory, parse_inventory
-from scripts.contents.inventory_read import ID, engine_digest, find_image, read_engine, read_layout, take_inventory
+from scripts.contents.inventory_read import (
+    ID,
+    config_of,
+    engine_digest,
+    find_image,
+    read_engine,
+    read_layout,
+    take_inventory,
+)
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.lock import REQUIREMENTS, asked_names
 from scripts.release.inventories import find_inventory
 from scripts.release.published import find_digest, load_published, read_published
 from scripts.release.reference import Reference, parse_reference
-from scripts.release.revision import parse_revisions
 from scripts.smoke.record import load_record as load_smoke
 
 if TYPE_CHECKING:
@@ -54,9 +62,9 @@ class Reader:
     def inventory(self, word: str) -> Inventory:
         """The inventory of what a word names.
 
-        A path is an inventory or a layout; ``engine:NAME`` an image of the engine; an id of this repository what was
-        built here, else what is published; anything else with a registry's name what is published there, and without
-        one what the engine has, else what Docker Hub has.
+        A path is an inventory or a layout; ``engine:NAME`` an image of the engine. With a registry's name it is what is
+        published there. Without one it is, of our repositories, what was built here, else what we published; of others
+        what the engine has, else what Docker Hub has.
 
         :raises ImagesError: with its reason, if there is no such thing or it cannot be read.
         """
@@ -92,10 +100,8 @@ class Reader:
         return self._of_registry(word)
 
     def _is_ours(self, word: str) -> bool:
-        repository, at, _ = word.partition("@")
-        if at:
-            return repository in {spec.repository for spec in self.images.values()}
-        return word in self.images or any(parse_revisions([word], image) for image in self.images)
+        """Whether a word without a registry names an image of a repository of ours, of whatever tag or digest."""
+        return re.split("[:@]", word)[0] in {spec.repository for spec in self.images.values()}
 
     def _of_layout(self, path: Path) -> Inventory:
         image = find_image(path, self.platform, self.say)
@@ -115,16 +121,16 @@ class Reader:
         return self._take(image)
 
     def _take(self, image: Image) -> Inventory:
-        labels = (image.config.get("config") or {}).get("Labels") or {}
+        labels = config_of(image).labels
         smoke = load_smoke(self.settings.out, image.digest)
         return take_inventory(image, self.known, asked=self._asked(labels), facts=smoke.facts if smoke else None)
 
-    def _asked(self, labels: Mapping[str, Any]) -> frozenset[str] | None:
+    def _asked(self, labels: Mapping[str, str]) -> frozenset[str] | None:
         """What the recipe asked for when the image was built; None: the image is not of this repository."""
-        spec = self.images.get(str(labels.get(ID)))
+        spec = self.images.get(labels.get(ID, ""))
         if spec is None:
             return None
-        commit = str(labels.get(REVISION) or "")
+        commit = labels.get(REVISION, "")
         then = "" if commit.endswith(DIRTY) else text_at(self.settings.root, commit, REQUIREMENTS)
         shared = then or (self.settings.root / REQUIREMENTS).read_text(encoding="utf-8")
         return asked_names(shared, spec.packages)

@@ -21,9 +21,9 @@ CHECKS = (
     "tests/wheels.py",
     "tests/workspaces.py",
     "scripts/smoke",
-    "scripts/contents",
+    *(f"scripts/contents/{name}.py" for name in ("drivers", "gpu_probe", "layers", "leftovers", "scan")),
 )
-"""Where the checks are, and what they measure with."""
+"""Where the checks are, and what they measure with; not what else is known of contents: it tests nothing."""
 
 
 class Outcome(StrEnum):
