@@ -43,9 +43,7 @@ class Checkout:
 
     def fake_uv(self, install: str = ":") -> None:
         """Make environments with the real Python but without a network, and tools that show how they are run."""
-        tool = (
-            'echo "$0 $*"; echo "$PWD $IMAGES_SETUP $VIRTUAL_ENV ${PYTHONHOME:-} ${PYTHONPATH:-} ${PATH%%:*}"; exit 7'
-        )
+        tool = 'echo "$0 $*"; echo "$PWD $IMAGES_SETUP $VIRTUAL_ENV ${PYTHONHOME:-} ${PYTHONPATH:-} ${PATH%%:*} $IMAGES_CALLER"; exit 7'
         venv = shlex.quote(str(self.root / ".venv"))
         self.fake(
             "uv",

@@ -39,7 +39,7 @@ UNUSABLE = "scripts/invoke: the .venv that is here cannot be used: it is from an
 def test_sets_up_once_and_hands_over(checkout: Checkout, tool: str, own: str) -> None:
     wrapper, root = str(checkout.root / "scripts" / tool), checkout.root
     dirty = {"PYTHONHOME": "/nonexistent", "PYTHONPATH": "/nonexistent", "VIRTUAL_ENV": "/nonexistent", "CDPATH": "/"}
-    shown = f"{root}/.venv/bin/{tool} {own}build cpu --set A=b c\n{root} 1 {root}/.venv   {root}/.venv/bin\n"
+    shown = f"{root}/.venv/bin/{tool} {own}build cpu --set A=b c\n{root} 1 {root}/.venv   {root}/.venv/bin /\n"
     code, out, err = checkout.run(wrapper, "build", "cpu", "--set", "A=b c", cwd=Path("/"), env=dirty)
     assert (code, out) == (7, shown)
     assert err[:2] == [making(checkout, tool), INSTALLING.replace("scripts/invoke", f"scripts/{tool}")]

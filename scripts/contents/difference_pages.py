@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ MADE_BY = 60
 
 def render_difference(difference: Difference) -> str:
     """The difference for a terminal of 80 columns."""
-    blocks = [textwrap.fill(f"{sentence(difference)}.", 80), "", pull_words(difference)]
+    blocks = [textwrap.fill(f"{sentence(difference)}.", 80, break_on_hyphens=False), "", pull_words(difference)]
     for title, rows, columns in _sections(difference):
         blocks += ["", title, render_table(rows, columns)]
     return "\n".join(blocks)
@@ -88,7 +89,7 @@ def _sections(difference: Difference) -> Iterator[tuple[str, Rows, Mapping[str, 
     )
     for title, changes in groups:
         if changes:
-            yield title, list(_change_rows(changes)), versions
+            yield title, list(_change_rows(changes, usual_place(difference.new))), versions
     settings = [item for item in difference.settings if item.part != "labels"]
     if settings:
         rows = [{"what": f"{item.part} {item.name}".strip(), "before": item.old, "now": item.new} for item in settings]
@@ -97,13 +98,18 @@ def _sections(difference: Difference) -> Iterator[tuple[str, Rows, Mapping[str, 
         yield "Layers", layer_rows(difference), {"MB": None, "state": None, "made by": None}
 
 
-def _change_rows(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
-    """With what it is beside the name: asked for, going back, or in which of several places."""
-    places = {change.where for change in changes}
+def usual_place(inventory: Inventory) -> str:
+    """The prefix of the interpreter on PATH: what is in its environment needs no word about where it is."""
+    interpreter = inventory.python.interpreter
+    return posixpath.dirname(posixpath.dirname(interpreter.path)) if interpreter else ""
+
+
+def _change_rows(changes: Iterable[Change], usual: str) -> Iterator[dict[str, Any]]:
+    """With what it is beside the name: asked for, going back, or elsewhere than people would look."""
     for change in changes:
         notes = ["asked for"] if change.direct else []
         notes += [VERBS[change.kind]] if change.kind in {Kind.DOWNGRADED, Kind.CHANGED} else []
-        notes += [change.where] if change.where and len(places) > 1 else []
+        notes += [change.where] if change.where not in {"", usual} else []
         note = f" ({', '.join(notes)})" if notes else ""
         yield {"what": f"{change.name}{note}", "before": change.old or None, "now": change.new or None}
 
