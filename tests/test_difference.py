@@ -6,8 +6,8 @@ from typing import Any
 
 from scripts.contents.changes import Kind, Step
 from scripts.contents.difference import Difference, Setting, compare
-from scripts.contents.inventory import CondaPackage, Environment, Inventory, System
-from tests.inventories import apt, config, gpu, inventory, layer, python
+from scripts.contents.inventory import Architectures, CondaPackage, Environment, Gpu, Inventory, Subject, System
+from tests.inventories import apt, config, digest, gpu, inventory, layer, python
 
 
 def names(found: Difference, group: str) -> list[tuple[str, str]]:
@@ -101,6 +101,26 @@ def test_the_programs_of_an_image() -> None:
         ("CUDA", "12.1.1", "12.4.1", "upgraded"),
         ("cuDNN", "8.9.0", "8.9.0 and 9.0", "changed"),
         ("NCCL", "2.1", "", "removed"),
+    ]
+
+
+def test_what_only_a_smoke_test_finds_out_is_compared_where_both_images_were_tested() -> None:
+    def of(driver: str | None, **sass: tuple[str, ...]) -> Inventory:
+        found = {name: Architectures(sass=codes, ptx=("compute_90",)) for name, codes in sass.items()}
+        return inventory(gpu=Gpu(libraries=(), architectures=found or None, lowest_driver=driver))
+
+    old, new = of("525.60.13", torch=("sm_50", "sm_90")), of("580", torch=("sm_90", "sm_120"), other=("sm_90",))
+    assert [(item.name, item.old, item.new, str(item.kind)) for item in compare(old, new).programs] == [
+        ("GPU code of torch", "sm_50 sm_90 compute_90", "sm_90 sm_120 compute_90", "changed"),
+        ("lowest driver", "525.60.13", "580", "upgraded"),
+    ]
+    assert compare(old, of(None)).programs == compare(of(None), new).programs == ()
+
+
+def test_an_image_for_another_platform() -> None:
+    other = inventory(image=Subject(digest=digest(2), platform="linux/arm64", id=None))
+    assert [(item.name, item.old, item.new) for item in compare(inventory(), other).programs] == [
+        ("platform", "linux/amd64", "linux/arm64")
     ]
 
 

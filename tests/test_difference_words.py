@@ -8,7 +8,7 @@ import pytest
 
 from scripts.contents.difference import compare
 from scripts.contents.difference_words import NOTHING, sentence
-from scripts.contents.inventory import CondaPackage, System
+from scripts.contents.inventory import Architectures, CondaPackage, Gpu, System
 from tests.inventories import apt, config, gpu, inventory, layer, python
 
 MANY = [(f"lib{number:02}", "1") for number in range(11)]
@@ -96,6 +96,16 @@ def test_programs_come_first_and_are_not_told_twice() -> None:
     new = {"python": python(("numpy", "2", True), version="3.11.4"), "gpu": gpu(("CUDA", "12.4.1")),
            "config": config(env={"PYTHON_VERSION": "3.11.4", "CUDA_VERSION": "12.4.1"})}  # fmt: skip
     assert words(old, new) == "Python 3.11.2 to 3.11.4; CUDA 12.1.1 to 12.4.1; numpy 1 to 2"
+
+
+def test_gpus_and_drivers() -> None:
+    def of(driver: str, *sass: str) -> dict[str, Any]:
+        found = {"torch": Architectures(sass=sass, ptx=())}
+        return {"gpu": Gpu(libraries=(), architectures=found, lowest_driver=driver)}
+
+    assert words(of("525.60.13", "sm_50", "sm_90"), of("580", "sm_90", "sm_120")) == (
+        "GPU code of torch: sm_120 added, sm_50 removed; lowest driver 525.60.13 to 580"
+    )
 
 
 def test_conda_packages() -> None:

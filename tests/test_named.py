@@ -241,6 +241,12 @@ def test_a_platform_that_is_not_there_is_said(tasks: Tasks, old: Layout) -> None
     assert said == f"{old.folder}: is of platform linux/amd64, not linux/arm64"
 
 
+def test_the_platform_of_what_is_not_read_counts_too(tasks: Tasks, old: Layout, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_bytes(render_inventory(take(old.folder)))
+    said = refused(tasks, "inventory", str(tmp_path / "old.json"), "--platform", "linux/arm64", code=2)
+    assert said == f"{tmp_path / 'old.json'}: is of platform linux/amd64, not linux/arm64"
+
+
 def test_formats(tasks: Tasks, old: Layout) -> None:
     path = str(old.folder)
     assert refused(tasks, "inventory", path, "--format", "markdown", code=2) == (

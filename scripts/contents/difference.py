@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from scripts.contents.inventory import Config, Inventory, LayerFacts, Package
+    from scripts.contents.inventory import Config, Gpu, Inventory, LayerFacts, Package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Difference:
     old: Inventory
     new: Inventory
     programs: tuple[Change, ...]
-    """The distribution, the interpreter, CUDA, cuDNN, NCCL."""
+    """Platform, distribution, interpreter, CUDA, cuDNN, NCCL, and what GPUs and drivers it is for."""
     python: tuple[Change, ...]
     apt: tuple[Change, ...]
     conda: tuple[Change, ...]
@@ -75,6 +75,7 @@ class Difference:
 
 
 SYSTEM = "distribution"
+GPU_CODE = "GPU code of "
 
 
 def compare(old: Inventory, new: Inventory) -> Difference:
@@ -96,6 +97,20 @@ def _programs(old: Inventory, new: Inventory) -> Iterable[Change]:
         order = _system_order if name == SYSTEM else python_order
         if change := change_of(name, before.get(name, ""), after.get(name, ""), order):
             yield change
+    yield from _gpu(old.gpu, new.gpu)
+
+
+def _gpu(old: Gpu, new: Gpu) -> Iterable[Change]:
+    """What only a test finds out, and so only where both images were tested: what is not known did not change."""
+    before, after = old.architectures or {}, new.architectures or {}
+    for name in sorted({*before, *after}):
+        if name in before and name in after:
+            was, now = (" ".join([*item.sass, *item.ptx]) for item in (before[name], after[name]))
+            if change := change_of(f"{GPU_CODE}{name}", was, now, lambda *_: (0, Step.OTHER)):
+                yield change
+    driver = change_of("lowest driver", old.lowest_driver or "", new.lowest_driver or "", python_order)
+    if driver and driver.old and driver.new:
+        yield driver
 
 
 def _system_order(old: str, new: str) -> tuple[int, Step]:
@@ -107,6 +122,7 @@ def _system_order(old: str, new: str) -> tuple[int, Step]:
 def _programs_of(inventory: Inventory) -> dict[str, str]:
     """Name to version; where there are several of a library, all of them, lowest first."""
     found: dict[str, set[str]] = defaultdict(set)
+    found["platform"].add(inventory.image.platform)
     if inventory.system:
         found[SYSTEM].add(f"{inventory.system.id.capitalize()} {inventory.system.version or ''}".rstrip())
     if inventory.python.interpreter and inventory.python.interpreter.version:

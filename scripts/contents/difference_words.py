@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scripts.contents.changes import KINDS, Kind
+from scripts.contents.difference import GPU_CODE
 from scripts.contents.words import count_of, listed
 
 if TYPE_CHECKING:
@@ -75,10 +76,20 @@ def _python_words(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _named(change: Change) -> str:
+    if change.name.startswith(GPU_CODE):
+        return _gpu_words(change)
     if change.kind in {Kind.ADDED, Kind.REMOVED}:
         return f"{change.name} {change.old or change.new} {VERBS[change.kind]}"
     back = "back from " if change.kind is Kind.DOWNGRADED else ""
     return f"{change.name} {back}{change.old} to {change.new}"
+
+
+def _gpu_words(change: Change) -> str:
+    old, new = change.old.split(), change.new.split()
+    words = [f"{name} added" for name in new if name not in old] + [
+        f"{name} removed" for name in old if name not in new
+    ]
+    return f"{change.name}: {', '.join(words)}" if words else f"{change.name} in another order"
 
 
 def _counted(changes: Sequence[Change], noun: str, other: str, notable: Sequence[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from scripts.contents.inventory_read import (
     read_layout,
     take_inventory,
 )
+from scripts.contents.platforms import fits
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.lock import REQUIREMENTS, asked_names
@@ -68,6 +69,12 @@ class Reader:
 
         :raises ImagesError: with its reason, if there is no such thing or it cannot be read.
         """
+        found = self._find(word)
+        if self.platform and not fits(found.image.platform, self.platform):
+            raise UsageError(f"{word}: is of platform {found.image.platform}, not {self.platform}")
+        return found
+
+    def _find(self, word: str) -> Inventory:
         if word.startswith(ENGINE):
             self.need_engine()
             return self._of_engine(word.removeprefix(ENGINE))
