@@ -92,13 +92,15 @@ class Layout:
     def path(self, digest: str) -> Path:
         return self.folder / "blobs" / digest.replace(":", "/")
 
-    def image(self, *layers: Files, kind: str = "zstd", platform: str = "linux/amd64", **config: Any) -> dict[str, Any]:
+    def image(
+        self, *layers: Files, kind: str = "zstd", platform: str = "linux/amd64", made_by: Any = "", **config: Any
+    ) -> dict[str, Any]:
         """Add an image; gives its descriptor. ``config`` is what image-spec has under that name: Env, Cmd, ..."""
         archives = [tar_of(files) for files in layers]
         end = f"+{kind}" if kind != "tar" else ""
         blobs = [self.add(pack(data, kind), f"application/vnd.oci.image.layer.v1.tar{end}") for data in archives]
         system, architecture = platform.split("/")
-        history = [{"created_by": f"RUN step {number}"} for number in range(len(layers))]
+        history = [{"created_by": made_by or f"RUN step {number}"} for number in range(len(layers))]
         raw = {
             "os": system,
             "architecture": architecture,

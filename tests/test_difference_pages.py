@@ -8,6 +8,7 @@ import pytest
 
 from scripts.contents.difference import Difference, compare
 from scripts.contents.difference_pages import PAGES, render_difference, render_json, render_markdown
+from scripts.contents.inventory_page import render_page
 from tests.inventories import apt, config, inventory, layer, python
 
 
@@ -125,6 +126,18 @@ def test_of_an_image_and_itself_there_is_a_sentence_and_nothing_else() -> None:
     expected = "nothing a user can see.\n\nNothing to pull for who has the old image: all 2 layers are there."
     assert render_difference(same) == render_markdown(same) == expected
     assert json.loads(render_json(same))["python"] == []
+
+
+def test_words_of_a_strange_image_do_nothing_to_a_terminal() -> None:
+    strange = inventory(apt=apt(("a\x1b[2J\x07\u202eb", "1\x9b2J")))
+    page = render_page(strange)
+    for text in (
+        render_difference(compare(inventory(), strange)),
+        render_markdown(compare(strange, inventory())),
+        page,
+    ):
+        assert "1" in text
+        assert all(char.isprintable() or char == "\n" for char in text)
 
 
 def test_labels_are_in_the_json_only() -> None:

@@ -160,6 +160,12 @@ def test_settings_follow_the_packages() -> None:
     )
 
 
+def test_a_sentence_is_a_line_whatever_things_are_called() -> None:
+    assert words({}, {"config": config(env={"PATH": "/bin", "A\n\x1b[2JB": "1"})}) == (
+        "environment variable A [2JB added"
+    )
+
+
 def test_no_sentence_is_only_about_the_making() -> None:
     for new in ({}, {"layers": (layer(9),)}, {"python": python(("a", "1"))}):
         assert "rebuil" not in words({}, new)

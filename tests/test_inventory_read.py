@@ -82,6 +82,13 @@ def test_a_config_that_is_none_is_said(tmp_path: Path, config: dict[str, Any]) -
         inventory_of(tmp_path, BASE, **config)
 
 
+def test_what_else_is_malformed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        LayerError, match=r"^sha256:\w+: malformed: LayerFacts.made_by: input should be a valid string$"
+    ):
+        inventory_of(tmp_path, BASE, made_by=5)
+
+
 def test_of_several_platforms_one_is_taken(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     entries = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.contents.changes import Kind
 from scripts.contents.difference_words import VERBS, distribution, sentence
-from scripts.contents.words import MB, asked_for, made_by, size_words
+from scripts.contents.words import MB, asked_for, harmless, made_by, size_words
 from scripts.table import render_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def render_difference(difference: Difference) -> str:
     blocks = [textwrap.fill(f"{sentence(difference)}.", 80, break_on_hyphens=False), "", pull_words(difference)]
     for title, rows, columns in _sections(difference):
         blocks += ["", title, render_table(rows, columns)]
-    return "\n".join(blocks)
+    return harmless("\n".join(blocks))
 
 
 def render_markdown(difference: Difference) -> str:
@@ -40,7 +40,7 @@ def render_markdown(difference: Difference) -> str:
     for title, rows, columns in _sections(difference):
         blocks += ["", f"### {title}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
         blocks += [f"| {' | '.join(_escaped(_cell(row[name])) for name in columns)} |" for row in rows]
-    return "\n".join(blocks)
+    return harmless("\n".join(blocks))
 
 
 def render_json(difference: Difference) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.contents.changes import KINDS, Kind
 from scripts.contents.difference import GPU_CODE
-from scripts.contents.words import count_of, listed
+from scripts.contents.words import count_of, harmless, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +54,8 @@ def sentence(difference: Difference) -> str:
         *_counted(difference.conda, "conda package", "", []),
         *_setting_words(difference),
     ]
-    return "; ".join(parts) or _other_words(difference)
+    # A variable of an image that is not ours may be called anything; a ledger wants a line.
+    return " ".join(harmless("; ".join(parts) or _other_words(difference)).split())
 
 
 def distribution(difference: Difference) -> str:

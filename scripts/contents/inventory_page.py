@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scripts.contents.inventory import render_inventory
-from scripts.contents.words import MB, asked_for, count_of, made_by, size_words
+from scripts.contents.words import MB, asked_for, count_of, harmless, made_by, size_words
 from scripts.table import render_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def render_page(inventory: Inventory) -> str:
     for title, rows, widths in _sections(inventory):
         if rows:
             blocks += ["", title, render_table(rows, dict(zip(rows[0], widths, strict=True)))]
-    return "\n".join(blocks) + "\n"
+    return harmless("\n".join(blocks)) + "\n"
 
 
 def _facts(inventory: Inventory) -> Iterator[tuple[str, str]]:

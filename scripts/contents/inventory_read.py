@@ -10,6 +10,8 @@ import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from scripts.contents.inventory import Config, Inventory, LayerFacts, Subject
 from scripts.contents.inventory_files import LayerFiles, read_layer, stack
 from scripts.contents.inventory_gpu import read_gpu
@@ -43,7 +45,22 @@ def take_inventory(
     :param layers: what was read of each of its layers, by digest.
     :param asked: normalised names of the Python distributions that its recipe asks for; None: the recipe is not known.
     :param facts: those of the smoke test of this digest; None: it was never tested.
+    :raises LayerError: if something in it is not of the form that it should have.
     """
+    try:
+        return _take(image, layers, asked, facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise LayerError(f"{image.digest}: malformed: {error.title}.{place}: {first['msg'].lower()}") from error
+
+
+def _take(
+    image: Image,
+    layers: Mapping[str, LayerFiles],
+    asked: Collection[str] | None,
+    facts: Mapping[str, Any] | None,
+) -> Inventory:
     config = config_of(image)
     tree = stack(layers[layer.digest] for layer in image.layers)
     apt = read_packages(tree)

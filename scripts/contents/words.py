@@ -27,6 +27,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def harmless(text: str) -> str:
+    """Words out of an image that is not ours, without what would do something to a terminal; lines stay lines."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
 def count_of(number: int, noun: str) -> str:
     """A number of things: 1 layer, 2 layers."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
