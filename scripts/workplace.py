@@ -72,21 +72,12 @@ class Workplace:
     @contextmanager
     def reader(self, c: Context, *, registry: str | None, platform: str | None, reread: bool) -> Iterator[Reader]:
         """What makes inventories of images; paths begin where the person is who called the wrapper."""
-        from scripts.build.engine import require_engine  # noqa: PLC0415
-        from scripts.release.commands import connect  # noqa: PLC0415
-        from scripts.release.named import Reader  # noqa: PLC0415
+        from scripts.release.commands import connect, reader_of  # noqa: PLC0415
 
+        place = Path(os.environ.get("IMAGES_CALLER") or Path.cwd())
+        settings = self.settings(c, registry=registry)
         with connect(say) as transport:
-            yield Reader(
-                settings=self.settings(c, registry=registry),
-                images={spec.id: spec for spec in self.images()},
-                transport=transport,
-                say=say,
-                need_engine=lambda: require_engine(may_install="IMAGES_SETUP" in os.environ, log=say),
-                here=Path(os.environ.get("IMAGES_CALLER") or Path.cwd()),
-                platform=platform,
-                reread=reread,
-            )
+            yield reader_of(self.images(), settings, transport, say, platform=platform, reread=reread, here=place)
 
 
 def here(c: Context) -> Workplace:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from scripts.build.engine import require_engine
 from scripts.build.load import load_into_engine
 from scripts.errors import ImagesError, UsageError
 from scripts.recipe.faults import did_you_mean
@@ -17,6 +18,7 @@ from scripts.release.correct import find_published, rollback, yank
 from scripts.release.credentials import find_credential
 from scripts.release.ledger import load_ledgers
 from scripts.release.lock import locked
+from scripts.release.named import Reader
 from scripts.release.pipeline import Pipeline
 from scripts.release.place import ledger_paths, ledger_root, place_of
 from scripts.release.push import Order, Pusher, told
@@ -27,6 +29,7 @@ from scripts.release.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
@@ -52,7 +55,8 @@ def push(
     """Publish images; rows, and what went wrong. ``choices`` are those of ``push.Order``."""
     order = make_order(images, say, **choices)
     with connect(say) as transport:
-        return split_errors(Pusher(settings, transport, order, say).push_all(specs))
+        reader = reader_of(images, settings, transport, say)
+        return split_errors(Pusher(settings, transport, order, say, reader).push_all(specs))
 
 
 def release(
@@ -61,7 +65,31 @@ def release(
     """Build, test and publish images; rows, and what went wrong. ``choices`` are those of ``push.Order``."""
     order = make_order(images, say, **choices)
     with connect(say) as transport:
-        return split_errors(Pipeline(settings, transport, order, say).release_all(tuple(specs)))
+        reader = reader_of(images, settings, transport, say)
+        return split_errors(Pipeline(settings, transport, order, say, reader).release_all(tuple(specs)))
+
+
+def reader_of(
+    images: Iterable[ImageSpec],
+    settings: Settings,
+    transport: Transport,
+    say: Say,
+    *,
+    platform: str | None = None,
+    reread: bool = False,
+    here: Path | None = None,
+) -> Reader:
+    """What makes inventories of images; for the parameters, see ``named.Reader``."""
+    return Reader(
+        settings=settings,
+        images={spec.id: spec for spec in images},
+        transport=transport,
+        say=say,
+        need_engine=lambda: require_engine(may_install="IMAGES_SETUP" in os.environ, log=say),
+        here=here or settings.root,
+        platform=platform,
+        reread=reread,
+    )
 
 
 def make_order(images: Iterable[ImageSpec], say: Say, **choices: Any) -> Order:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scripts.build.plan import Step as BuildStep
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.named import Reader
     from scripts.release.push import Order
     from scripts.release.transport import Transport
 
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 class Pipeline:
     """A release of some images: row by row of the version manifests, whose images are built together."""
 
-    def __init__(self, settings: Settings, transport: Transport, order: Order, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, transport: Transport, order: Order, say: Say, reader: Reader | None = None
+    ) -> None:
         self.settings = settings
         self.order = order
         self.say = say
-        self.pusher = Pusher(settings, transport, order, say)
+        self.pusher = Pusher(settings, transport, order, say, reader)
         self.may_install = "IMAGES_SETUP" in os.environ
 
     def release_all(self, specs: Sequence[ImageSpec]) -> Iterator[Row]:

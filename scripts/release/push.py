@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build import layout
+from scripts.contents.difference import compare
+from scripts.contents.difference_words import sentence
 from scripts.errors import BuildError, ImagesError, UsageError
 from scripts.recipe.inputs import Recipe
 from scripts.release.guard import obstacles
@@ -18,7 +20,7 @@ from scripts.release.progress import Progress
 from scripts.release.publish import Facts, look, publish
 from scripts.release.reference import parse_repository
 from scripts.release.registry import list_tags
-from scripts.release.revision import Decision, Step, decide
+from scripts.release.revision import Decision, Step, decide, revision_tag
 from scripts.smoke.record import Outcome, hash_checks, passed
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
     from scripts.release.ledger import Ledger
+    from scripts.release.named import Reader
     from scripts.release.place import Place
     from scripts.release.reference import Repository
     from scripts.release.transport import Transport
@@ -57,7 +60,14 @@ class Order:
 class Pusher:
     """Publishes images of one registry, one after another; what it has seen of a repository it does not ask again."""
 
-    def __init__(self, settings: Settings, transport: Transport, order: Order, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, transport: Transport, order: Order, say: Say, reader: Reader | None = None
+    ) -> None:
+        """A publisher that has seen nothing yet.
+
+        :param reader: what finds out what changed, for a revision that comes without a reason.
+        """
+        self.reader = reader
         self.settings = settings
         self.transport = transport
         self.order = order
@@ -95,11 +105,9 @@ class Pusher:
         if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
             raise UsageError("\n".join(found))
         plan = self.decide(place, build.digest)
-        reason = self.order.reason or (FIRST if plan.replaces is None else "")
-        if plan.step in {Step.NEW, Step.FINISH} and not (reason or self.order.dry_run):
-            raise UsageError(f"{spec.id}: --reason: say what changed since r{plan.replaces}, for the people who pull")
         if plan.step is Step.UNCHANGED or self.order.dry_run:
             return {**self.row(spec), **told(plan, build.digest)}
+        reason = self._reason(spec, place, plan)
         product = load_product(layout.directory_of(self.settings.out, spec.id))
         if product.manifest.digest != build.digest:
             raise UsageError(f"{spec.id} was built anew while it was being published: run it again")
@@ -125,6 +133,21 @@ class Pusher:
         )
         self.say(f"{spec.id}: {progress.summary}")
         return {**self.row(spec), **told(done, build.digest)}
+
+    def _reason(self, spec: ImageSpec, place: Place, plan: Decision) -> str:
+        """Why there is a new revision: as the publisher says, else what changed in the image."""
+        if self.order.reason or plan.step is Step.MOVE:
+            return self.order.reason
+        if plan.replaces is None:
+            return FIRST
+        missing = f"{spec.id}: --reason: say what changed since r{plan.replaces}, for the people who pull"
+        if self.reader is None:
+            raise UsageError(missing)
+        before = f"{place.repository}:{revision_tag(place.tag, plan.replaces)}"
+        try:
+            return sentence(compare(self.reader.inventory(before), self.reader.inventory(spec.id)))
+        except ImagesError as error:
+            raise UsageError(f"{missing}; it could not be found out: {error}") from error
 
     def build_of(self, spec: ImageSpec) -> Build:
         """The build of an image.
