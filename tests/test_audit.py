@@ -12,7 +12,9 @@ from scripts.errors import UsageError
 from scripts.release.adopt import BEFORE, apply_adoption, plan_adoption
 from scripts.release.audit import audit
 from scripts.release.claims import claim_of
+from scripts.release.correct import yank
 from scripts.release.ledger import FILENAME, Ledger, append_lines, load_ledger
+from scripts.release.lines import Yanked
 from scripts.release.place import Place
 from scripts.release.publish import publish
 from scripts.release.referrers import attach
@@ -134,6 +136,23 @@ def test_tags_that_nobody_can_explain(
     for name in ("latest", f"{TAG}-r03", f"{TAG}-rc1", dead.name, digest.replace(":", "-")):
         registry.tags[NAME][name] = digest
     assert [line.partition(":")[0] for line in found(transport, place)] == [f"{TAG}-r03", f"{TAG}-rc1", "latest"]
+
+
+def test_a_mark_that_only_one_side_has(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    kept = place.ledger.read_text()
+    yank(transport, place, 2, "two is broken", FACTS.time)
+    assert found(transport, place) == []
+    place.ledger.write_text(kept)
+    assert found(transport, place) == [f"{TAG}-r2: is yanked in the registry, but not in the ledger"]
+    append_lines(
+        place.ledger,
+        Yanked(repository=str(place.repository), tag=TAG, revision=1, time=FACTS.time, reason="one is broken"),
+    )
+    assert found(transport, place)[0] == f"{TAG}-r1: is yanked in the ledger, but not in the registry"
+    assert published
+    assert registry.tags
 
 
 @pytest.mark.usefixtures("published")

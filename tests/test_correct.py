@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.errors import RegistryError, UsageError
+from scripts.release.artifacts import YANKED_TYPE
 from scripts.release.audit import audit
-from scripts.release.correct import YANKED_TYPE, rollback, yank
+from scripts.release.correct import rollback, yank
 from scripts.release.ledger import FILENAME, load_ledger
 from scripts.release.place import Place
 from scripts.release.publish import publish

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from scripts.release.reference import Repository
     from scripts.release.transport import Transport
 
+YANKED_TYPE = "application/vnd.vessl.images.yanked.v1"
+YANKED = "ai.vessl.images.yanked"
+"""Annotation of a mark: the revision that is yanked, as ``TAG-rN``."""
 EMPTY = b"{}"
 """The content of the empty descriptor (image-spec, manifest.md, "Guidance for an Empty Descriptor")."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scripts.errors import RegistryError
+from scripts.release.artifacts import YANKED, YANKED_TYPE
 from scripts.release.claims import parse_claims
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import get_if_there, has_blob, head_manifest, list_tags
@@ -50,9 +51,29 @@ def audit(
     for name in tags:
         if name not in explained and not REFERRERS.fullmatch(name):
             yield Difference(place=f"{repository}:{name}", what="a tag that is no image's, no revision and no claim")
-    seen: set[str] = set()
+    seen = _Seen()
     for tag in known:
         yield from _audit_tag(transport, repository, tag, tags, ledger, seen if blobs else None)
+    if blobs:
+        yield from _audit_marks(repository, known, tags, ledger, seen.marks)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was looked at already: images of one family share layers, and revisions may share a digest."""
+
+    digests: set[str] = field(default_factory=set)
+    marks: set[str] = field(default_factory=set)
+    """Revisions, as ``TAG-rN``, that the registry says are yanked."""
+
+
+def _audit_marks(
+    repository: Repository, known: Iterable[str], tags: Iterable[str], ledger: Ledger, marks: set[str]
+) -> Iterator[Difference]:
+    yanked = {revision_tag(tag, number) for tag in known for number in ledger.yanked(str(repository), tag)} & set(tags)
+    for name in sorted(yanked ^ marks):
+        where = "in the ledger, but not in the registry" if name in yanked else "in the registry, but not in the ledger"
+        yield Difference(place=f"{repository}:{name}", what=f"is yanked {where}")
 
 
 def _of(tags: Iterable[str], tag: str) -> Iterator[str]:
@@ -61,7 +82,7 @@ def _of(tags: Iterable[str], tag: str) -> Iterator[str]:
 
 
 def _audit_tag(
-    transport: Transport, repository: Repository, tag: str, tags: Iterable[str], ledger: Ledger, seen: set[str] | None
+    transport: Transport, repository: Repository, tag: str, tags: Iterable[str], ledger: Ledger, seen: _Seen | None
 ) -> Iterator[Difference]:
     place = f"{repository}:{tag}"
     manifests = {
@@ -83,23 +104,25 @@ def _audit_tag(
     for number, manifest in manifests.items():
         if manifest is None:
             yield Difference(place=f"{place}-r{number}", what="is listed, but not there")
-        elif seen is not None and manifest.digest not in seen:
-            seen.add(manifest.digest)
+        elif seen is not None and manifest.digest not in seen.digests:
+            seen.digests.add(manifest.digest)
             yield from _audit_content(transport, repository, f"{place}-r{number}", manifest, seen)
 
 
 def _audit_content(
-    transport: Transport, repository: Repository, place: str, manifest: Manifest, seen: set[str]
+    transport: Transport, repository: Repository, place: str, manifest: Manifest, seen: _Seen
 ) -> Iterator[Difference]:
     for digest, size in blobs_of(manifest).items():
-        if digest not in seen:
-            seen.add(digest)
+        if digest not in seen.digests:
+            seen.digests.add(digest)
             try:
                 if not has_blob(transport, repository.digest(digest), size=size):
                     yield Difference(place=place, what=f"blob {digest} is not there")
             except RegistryError as error:
                 yield Difference(place=place, what=str(error))
     for referrer in list_referrers(transport, repository.digest(manifest.digest)):
+        if referrer.artifact_type == YANKED_TYPE:
+            seen.marks.add(referrer.annotations.get(YANKED, ""))
         if head_manifest(transport, repository.digest(referrer.descriptor.digest)) is None:
             yield Difference(place=place, what=f"referrer {referrer.descriptor.digest} is listed, but not there")
 

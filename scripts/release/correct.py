@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
-from scripts.release.artifacts import make_artifact, upload_empty
+from scripts.release.artifacts import YANKED, YANKED_TYPE, make_artifact, upload_empty
 from scripts.release.audit import blobs_of
 from scripts.release.lines import Published, Yanked
 from scripts.release.notes import record
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from scripts.release.place import Place
     from scripts.release.revision import Decision
     from scripts.release.transport import Transport
-
-YANKED_TYPE = "application/vnd.vessl.images.yanked.v1"
 
 
 def rollback(
@@ -110,11 +108,11 @@ def _mark(transport: Transport, place: Place, line: Published, said: Yanked) -> 
     subject = place.repository.digest(line.digest)
     name = f"{place.tag}-r{line.revision}"
     for referrer in list_referrers(transport, subject, YANKED_TYPE):
-        if referrer.annotations.get("ai.vessl.images.yanked") == name:
+        if referrer.annotations.get(YANKED) == name:
             return
     manifest = get_manifest(transport, subject)
     annotations = {
-        "ai.vessl.images.yanked": name,
+        YANKED: name,
         "ai.vessl.images.reason": said.reason,
         "org.opencontainers.image.created": said.time,
     }
