@@ -10,7 +10,7 @@ from scripts.release.audit import blobs_of
 from scripts.release.lines import Back, Gone, Line, Published
 from scripts.release.notes import record
 from scripts.release.publish import make_revision
-from scripts.release.registry import get_if_there, list_tags
+from scripts.release.registry import get_if_there, head_manifest, list_tags
 from scripts.release.revision import parse_revisions, revision_tag
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
         for number, manifest in found.items()
         if number in gone and manifest.digest == written[number].digest
     ]
-    lost = sorted(written.keys() - set(there) - gone.keys())
+    # Also what is listed only: the registry has lost what such a tag pointed to.
+    lost = [
+        number
+        for number in sorted(written.keys() - gone.keys())
+        if number not in there or head_manifest(transport, repository.tag(revision_tag(tag, number))) is None
+    ]
     if lost and not reason:
         names = ", ".join(f"r{number}" for number in lost)
         raise UsageError(

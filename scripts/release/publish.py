@@ -55,7 +55,8 @@ def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: 
     numbers = parse_revisions(known, tag)
     written = {line.revision for line in ledger.published(str(repository), tag)}
     own = claim_of(place, 0, digest)
-    asked = {number for number in numbers if number not in written} | set(numbers[-1:])
+    trusted = written - ledger.gone(str(repository), tag).keys()
+    asked = {number for number in numbers if number not in trusted} | set(numbers[-1:])
     digests = {number: _digest(transport, repository, revision_tag(tag, number)) for number in asked}
     # A tag that is listed, and is not there: half deleted, or half written by somebody at this moment.
     ghosts = {number for number, digest in digests.items() if digest is None}

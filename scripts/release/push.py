@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -161,11 +162,15 @@ class Pusher:
 
     def decide(self, place: Place, digest: str) -> Decision:
         """What there is to do for a digest; as ``revision.decide``, with one listing for each repository."""
-        paths = (place.ledger, *place.others)
+        # Sorted: the ledgers of all families are the same ones, whichever of them the image is of.
+        paths = tuple(sorted({place.ledger, *place.others}))
         if paths not in self._ledgers:
             self._ledgers[paths] = place.history()
         ledger = self._ledgers[paths]
-        seen = look(self.transport, place, ledger, digest, self.tags_of(place.repository))
+        tags = self.tags_of(place.repository)
+        # All that concerns the image stands together, as tags are sorted; of the others there may be very many.
+        own = tags[bisect_left(tags, place.tag) : bisect_left(tags, f"{place.tag}\U0010ffff")]
+        seen = look(self.transport, place, ledger, digest, own)
         return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
 
     def tags_of(self, repository: Repository) -> tuple[str, ...]:
