@@ -1,4 +1,7 @@
-"""A registry in this process that keeps the distribution-spec, until it is told to go wrong at one of its requests."""
+"""A registry in this process that keeps the distribution-spec, until it is told to go wrong at one of its requests.
+
+What goes wrong, and when, is the server's affair, so that a proxy before a real registry can do the same (``fault_proxy``).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ NOW = 1_800_000_000.0
 class Exchange:
     """One request, to be handled as it should be, or not."""
 
-    def __init__(self, registry: FaultyRegistry, handler: _Handler) -> None:
+    def __init__(self, registry: FaultyServer, handler: _Handler) -> None:
         self.registry = registry
         self._handler = handler
         parts = urlsplit(handler.path)
@@ -42,14 +45,15 @@ class Exchange:
     def read(self, size: int | None = None) -> bytes:
         size = self._left if size is None else min(size, self._left)
         block = self._handler.rfile.read(size)
+        if len(block) < size:
+            raise ConnectionError("hung up in the middle of a body")
         self._left -= len(block)
         self.seen.body.extend(block)
         return block
 
     def handle(self) -> Reply:
         self.read()
-        with self.registry.lock:
-            return self.registry.answer(self.seen)
+        return self.registry.handle(self.seen)
 
 
 Act = Callable[[Exchange], Reply | None]
@@ -101,6 +105,7 @@ def swallow(size: int, *, keep: bool = True) -> Callable[[Exchange], None]:
     def act(exchange: Exchange) -> None:
         block = exchange.read(size)
         if keep:
+            assert isinstance(exchange.registry, FaultyRegistry)
             exchange.registry.uploads[exchange.seen.path.rpartition("/")[2]] += block
 
     return act
@@ -115,13 +120,13 @@ class Fault:
     skip: int
 
 
-class FaultyRegistry(MemoryRegistry):
-    """The registry; a context that it serves in."""
+class FaultyServer:
+    """An HTTP server on loopback; a context that it serves in."""
 
     def __init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        super().__init__(f"127.0.0.1:{self._server.server_port}")
         self._server.registry = self
+        self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self.requests: list[Seen] = []
         self.faults: list[Fault] = []
@@ -139,12 +144,17 @@ class FaultyRegistry(MemoryRegistry):
         self._server.server_close()
         assert self._server.crashes == []
 
+    def handle(self, seen: Seen) -> Reply:
+        """What a request is answered with when nothing goes wrong."""
+        raise NotImplementedError
+
     def repository(self, name: str = "vessl-ai/torch") -> Repository:
         return parse_repository(f"{self.host}/{name}")
 
-    def fail(self, method: str, pattern: str, act: Act, *, times: int = 1, skip: int = 0) -> None:
-        """Go wrong at the next requests of a method whose path has the pattern in it, after ``skip`` of them."""
+    def fail(self, method: str, pattern: str, act: Act, *, times: int = 1, skip: int = 0) -> Fault:
+        """Go wrong at the next requests of a method (``GET|HEAD``) whose path has the pattern in it, after ``skip`` of them."""
         self.faults.append(Fault(method, pattern, act, times, skip))
+        return self.faults[-1]
 
     @property
     def log(self) -> list[str]:
@@ -153,7 +163,7 @@ class FaultyRegistry(MemoryRegistry):
 
     def take_fault(self, seen: Seen) -> Act | None:
         for fault in self.faults:
-            if fault.method == seen.method and re.search(fault.pattern, str(seen)) and fault.times:
+            if re.fullmatch(fault.method, seen.method) and re.search(fault.pattern, str(seen)) and fault.times:
                 if fault.skip:
                     fault.skip -= 1
                     continue
@@ -162,8 +172,20 @@ class FaultyRegistry(MemoryRegistry):
         return None
 
 
+class FaultyRegistry(FaultyServer, MemoryRegistry):
+    """The registry; a test may look into it, and change what it holds."""
+
+    def __init__(self) -> None:
+        FaultyServer.__init__(self)
+        MemoryRegistry.__init__(self, self.host)
+
+    def handle(self, seen: Seen) -> Reply:
+        with self.lock:
+            return self.answer(seen)
+
+
 class _Server(http.server.ThreadingHTTPServer):
-    registry: FaultyRegistry
+    registry: FaultyServer
 
     def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
         super().__init__(address, handler)
