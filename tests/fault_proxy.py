@@ -167,3 +167,14 @@ class Stale:
             return proxy_of(exchange).handle(exchange.seen)
         path = exchange.seen.path.replace(f"/v2/{self._name}/", f"/v2/{self._copy}/")
         return proxy_of(exchange).handle(replace(exchange.seen, path=path))
+
+
+def late(seconds: float) -> Act:
+    """Do it when the one that asked has long given up."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.registry.closing.wait(seconds)
+        exchange.handle()
+
+    return act

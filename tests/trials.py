@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.registries import RealRegistry
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CLAIM = re.compile(r".+-r\d+\.claim-.+")
 TEMPLATE = "template"
 REPOSITORIES = "docker/registry/v2/repositories"
 """Below the storage of docker-registry (its `registry/storage/paths.go`)."""
@@ -42,15 +43,24 @@ class Published:
     def __post_init__(self) -> None:
         self.session.trust_env = False  # no proxy to loopback
 
-    def tags(self) -> dict[str, str]:
-        """The digest of each tag, hashed from what the registry gives for it."""
-        listed = self._get("tags/list").json()
-        return {tag: sha256(self._get(f"manifests/{tag}").content) for tag in listed["tags"] or ()}
+    def names(self) -> list[str]:
+        """All tags but the claims."""
+        listed = self._get("tags/list").json()["tags"] or ()
+        # A claim may be listed when it is gone: docker-registry deletes a tag after what it points to, if it gets there.
+        return [tag for tag in listed if not CLAIM.fullmatch(tag)]
 
-    def revisions(self) -> dict[int, str]:
-        """The digest of each revision."""
-        now = self.tags()
-        return {number: now[f"{self.tag}-r{number}"] for number in parse_revisions(now, self.tag)}
+    def digest(self, tag: str) -> str:
+        """The digest of a tag, hashed from what the registry gives for it."""
+        return sha256(self._get(f"manifests/{tag}").content)
+
+    def tags(self) -> dict[str, str]:
+        """The digest of each tag but the claims."""
+        return {tag: self.digest(tag) for tag in self.names()}
+
+    def revisions(self, above: int = 0) -> dict[int, str]:
+        """The digest of each revision above one."""
+        numbers = (number for number in parse_revisions(self.names(), self.tag) if number > above)
+        return {number: self.digest(f"{self.tag}-r{number}") for number in numbers}
 
     def check(self, before: dict[str, str]) -> dict[str, str]:
         """What holds at any moment: no revision has changed, and the standard tag is a whole revision."""
@@ -71,8 +81,7 @@ class Published:
         assert list(revisions.values()) == list(digests), revisions
         now = self.tags()
         assert now[self.tag] == digests[-1]
-        others = [name for name in now if name != self.tag and not re.fullmatch(r".+-r\d+(\.claim-.+)?", name)]
-        assert others == []
+        assert set(now) == {self.tag, *(f"{self.tag}-r{number}" for number in revisions)}
         lines = load_ledger(ledger).published(repository, self.tag)
         assert {line.revision: line.digest for line in lines} == revisions
 
@@ -91,26 +100,23 @@ class Template:
     """One repository with one revision, and its ledger; copied on the disk, which is faster than to publish it anew."""
 
     registry: RealRegistry
-    repository: str
-    """Its name in the ledger: with the registry that the publisher was told."""
     name: str
     ledger: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def copy(self, host: str, ledger: Path) -> str:
-        """A new repository like it, in the same organisation's stead; gives its name, and writes its ledger."""
+        """A new repository like it, in an organisation of its own; gives its name, and writes its ledger.
+
+        :param host: the registry as the publisher is told, which may be a proxy.
+        """
         name = self.name.replace(TEMPLATE, f"t{next(self.numbers)}", 1)
         root = self.registry.storage / REPOSITORIES
         shutil.copytree(root / self.name, root / name)
-        lines = [json.loads(line) for line in self.ledger.splitlines()]
+        lines = [json.loads(line) | {"repository": f"{host}/{name}"} for line in self.ledger.splitlines()]
         ledger.parent.mkdir(parents=True, exist_ok=True)
-        ledger.write_text("".join(json.dumps(_named(line, f"{host}/{name}")) + "\n" for line in lines))
+        ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
         return name
 
     def forget(self, name: str) -> None:
         """Remove a copy."""
         shutil.rmtree(self.registry.storage / REPOSITORIES / name)
-
-
-def _named(line: dict[str, Any], repository: str) -> dict[str, Any]:
-    return {**line, "repository": repository}
