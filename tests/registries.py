@@ -42,13 +42,13 @@ class RealRegistry:
         return parse_repository(f"{self.host}/{name}")
 
 
-def find_program() -> str:
-    """The registry's program, installed if it is not there and may be; there is no test without it."""
-    if not shutil.which("docker-registry"):
-        assert os.geteuid() == 0, "these tests need Debian's docker-registry: apt-get install docker-registry"
-        install_packages(["docker-registry"], root=Path("/"))
-    found = shutil.which("docker-registry")
-    assert found, "docker-registry was installed, and is not on PATH"
+def find_program(name: str = "docker-registry") -> str:
+    """A program of the Debian package of its name, installed if it is not there and may be; there is no test without it."""
+    if not shutil.which(name):
+        assert os.geteuid() == 0, f"these tests need Debian's {name}: apt-get install {name}"
+        install_packages([name], root=Path("/"))
+    found = shutil.which(name)
+    assert found, f"{name} was installed, and is not on PATH"
     return found
 
 
