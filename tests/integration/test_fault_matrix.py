@@ -15,7 +15,8 @@ import pytest
 from scripts.errors import ImagesError
 from scripts.release.ledger import FILENAME
 from scripts.release.patience import Patience
-from scripts.release.publish import Facts, Place, publish
+from scripts.release.place import Place
+from scripts.release.publish import Facts, publish
 from scripts.release.revision import Step
 from scripts.release.transport import Transport
 from scripts.release.wire import Timeouts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.build.settings import load_settings
+from scripts.build.settings import Settings
 from scripts.release import commands
 from scripts.release.ledger import FILENAME
 from scripts.workplace import Workplace
@@ -77,8 +77,9 @@ class Publisher:
         """The same without a process of its own, whose start takes most of the time."""
         place = Workplace(self.tasks.repository.root)
         registry = f"{self.proxy.host}/{name.removesuffix('/app')}"
-        settings = load_settings(place.root, {}, self.tasks.environment, {"registry": registry})
-        ((row,), errors) = commands.push(place.chosen("fam", None, None, every=False), settings, lambda _: None)
+        settings = Settings(root=place.root, out=self.tasks.out, cache=self.tasks.out, registry=registry)
+        specs = place.chosen("fam", None, None, every=False)
+        ((row,), errors) = commands.push(specs, place.images(), settings, lambda _: None)
         assert not errors
         return row["action"], row["revision"]
 

@@ -12,7 +12,8 @@ import pytest
 from scripts.release.audit import audit
 from scripts.release.correct import rollback, yank
 from scripts.release.ledger import FILENAME, load_ledger
-from scripts.release.publish import Facts, Place, publish
+from scripts.release.place import Place
+from scripts.release.publish import Facts, publish
 from scripts.release.revision import Step
 from scripts.release.transport import Transport
 from tests.memory_registry import sha256

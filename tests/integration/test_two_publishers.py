@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.errors import ImagesError
-from scripts.release.audit import adopt
-from scripts.release.ledger import FILENAME, Ledger, append_lines, load_ledger, render_ledger
+from scripts.release.adopt import apply_adoption, plan_adoption
+from scripts.release.ledger import FILENAME, Ledger, load_ledger, render_ledger
 from scripts.release.patience import Patience
+from scripts.release.place import Place
 from scripts.release.product import load_product
-from scripts.release.publish import Facts, Place, publish
+from scripts.release.publish import Facts, publish
 from scripts.release.transport import Transport
 from tests.products import make_layout
 from tests.registries import serve_registry
@@ -58,9 +59,9 @@ def publish_after(place: Place, layout: Path, digest: str) -> bool:
     first = publish_at(0, place, layout)
     if isinstance(first, int):
         return False
-    assert "`invoke ledger --adopt`" in first, first
+    assert "`invoke ledger FAMILY --adopt`" in first, first
     with Transport(credentials=lambda _: None) as transport:
-        append_lines(place.ledger, *adopt(transport, place.repository, TAG, load_ledger(place.ledger), FACTS.time))
+        apply_adoption(transport, place, plan_adoption(transport, place, FACTS.time))
     # It may be that it had got so far already.
     if digest not in {line.digest for line in load_ledger(place.ledger).published(str(place.repository), TAG)}:
         assert isinstance(again := publish_at(0, place, layout), int), again
@@ -76,7 +77,7 @@ def test_no_revision_is_lost_or_overwritten(tmp_path: Path, capsys: pytest.Captu
     with serve_registry(tmp_path / "registry", delete=True) as registry, ProcessPoolExecutor(2, spawn) as pool:
         place = Place(repository=registry.repository(), tag=TAG, ledger=tmp_path)
         published = Published(registry.host, place.repository.name, TAG)
-        places = [replace(place, ledger=tmp_path / side / FILENAME) for side in "ab"]
+        places = [replace(place, ledger=tmp_path / side / FILENAME, publisher=side * 8) for side in "ab"]
         for number in range(ROUNDS):
             layouts = [make_layout(tmp_path / f"{number}-{side}", "base", f"{number} {side}") for side in "ab"]
             digests = [load_product(layout).manifest.digest for layout in layouts]
