@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.build import apt, sources
+from tests.measured import measured, pytest_terminal_summary  # noqa: F401 - a fixture and a hook, found here
 from tests.system import System
 from tests.wheels import make_wheel
 

@@ -24,14 +24,12 @@ from scripts.release.transport import Transport
 from tests.faulty_registry import FaultyRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 REPOSITORIES, IMAGES, REVISIONS = 4, 250, 50
 """Repositories, images of each, revisions of each image: 1,000 images and 50,000 revision tags."""
 SECONDS, MEGABYTES = 10.0, 300.0
-TRIES = 3
-"""The machine may have other things to do: it is the fastest that counts."""
 CHANGED = 10
 """One image in so many is not what its newest revision is."""
 
@@ -42,6 +40,7 @@ class Cost:
 
     steps: dict[str, int]
     seconds: float
+    """Of processor time."""
     megabytes: float
     """Of the whole process at its largest, Python and libraries with it."""
 
@@ -60,7 +59,6 @@ def name_of(repository: int) -> str:
 
 def plan(host: str, folder: Path, digests: dict[tuple[int, int], str]) -> Cost:
     """What a publish of all images would do, in a process of its own, so that its memory is that of nothing else."""
-    started = time.monotonic()
     steps: dict[str, int] = {}
     settings = Settings(root=folder, out=folder / "out", cache=folder / "cache", registry=f"{host}/vessl-ai")
     with Transport(credentials=lambda _: None) as transport:
@@ -76,7 +74,7 @@ def plan(host: str, folder: Path, digests: dict[tuple[int, int], str]) -> Cost:
             decision = pusher.decide(place, digest)
             steps[decision.step] = steps.get(decision.step, 0) + 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(steps, time.monotonic() - started, peak)
+    return Cost(steps, time.process_time(), peak)
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def registry(tmp_path: Path) -> Iterator[FaultyRegistry]:
 
 
 def test_a_thousand_images_where_there_are_fifty_thousand_tags(
-    registry: FaultyRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    registry: FaultyRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Callable[[str], None]
 ) -> None:
     changed = "sha256:" + "ef" * 32
     digests = {
@@ -120,25 +118,24 @@ def test_a_thousand_images_where_there_are_fifty_thousand_tags(
         for image in range(IMAGES)
     }
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # which would cost more than the plan
-    for _ in range(TRIES):
-        registry.requests.clear()
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            cost = pool.submit(plan, registry.host, tmp_path, digests).result()
-        if cost.seconds < SECONDS:
-            break
+    work, clock = time.process_time(), time.monotonic()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        cost = pool.submit(plan, registry.host, tmp_path, digests).result()
+    # The two wait for each other, so together it is what it takes on a machine that has nothing else to do.
+    seconds = cost.seconds + time.process_time() - work
+    clock = time.monotonic() - clock
     tags = sum(map(len, registry.tags.values()))
     listings = sum("/tags/list" in seen.path for seen in registry.requests)
     heads = sum(seen.method == "HEAD" for seen in registry.requests)
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\nplan of {len(digests)} images among {tags} tags: {cost.seconds:.1f} s, {cost.megabytes:.0f} MB, "
-            f"{listings} pages of tags, {heads} HEADs"
-        )
+    measured(
+        f"plan of {len(digests)} images among {tags} tags: {seconds:.1f} s of work ({clock:.1f} s on the "
+        f"clock), {cost.megabytes:.0f} MB, {listings} pages of tags, {heads} HEADs"
+    )
     assert cost.steps == {Step.NEW: len(digests) // CHANGED, Step.UNCHANGED: len(digests) - len(digests) // CHANGED}
     assert tags == REPOSITORIES * IMAGES * (REVISIONS + 1)
     # A listing of each repository, in pages; of each image the newest revision and the standard tag; nothing else.
     assert listings <= REPOSITORIES * (IMAGES * (REVISIONS + 1) // PAGE_SIZE + 1)
     assert heads <= 2 * len(digests)
     assert len(registry.requests) == listings + heads
-    assert cost.seconds < SECONDS
+    assert seconds < SECONDS
     assert cost.megabytes < MEGABYTES

@@ -170,7 +170,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[queue.Queue[Tri
 
 
 @pytest.mark.parametrize("group", KINDS)
-def test_each_fault_at_each_request(trials: queue.Queue[Trial], group: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_fault_at_each_request(trials: queue.Queue[Trial], group: str, measured: Callable[[str], None]) -> None:
     def run(kind: Kind, number: int) -> tuple[bool, bool]:
         trial = trials.get()
         try:
@@ -195,11 +195,8 @@ def test_each_fault_at_each_request(trials: queue.Queue[Trial], group: str, caps
     started = time.monotonic()
     with ThreadPoolExecutor(6) as pool:
         found = dict(zip(KINDS[group], pool.map(all_of, KINDS[group].values()), strict=True))
-    with capsys.disabled():
-        told = ", ".join(f"{name}: {tried}" for name, (tried, _) in found.items())
-        tried, errors = (sum(column) for column in zip(*found.values(), strict=True))
-        print(  # noqa: T201
-            f"\n{group}: {tried} faults tried, {errors} ended a publish, each run again, "
-            f"{time.monotonic() - started:.0f} s ({told})"
-        )
+    told = ", ".join(f"{name}: {tried}" for name, (tried, _) in found.items())
+    tried, errors = (sum(column) for column in zip(*found.values(), strict=True))
+    seconds = time.monotonic() - started
+    measured(f"{group}: {tried} faults, {errors} ended a publish, all run again, {seconds:.0f} s ({told})")
     assert all(tried for tried, _ in found.values())

@@ -154,7 +154,7 @@ def trials(tasks: Tasks, tmp_path: Path) -> Iterator[Trials]:
         yield Trials(registry, template, (first, second), publishers)
 
 
-def test_killed_at_every_request(trials: Trials, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_at_every_request(trials: Trials, measured: Callable[[str], None]) -> None:
     """Before each request, after each and before its answer, and in the middle of each that sends something."""
     methods = trials.count()
     there = {kind: sum(bool(re.fullmatch(method, seen)) for seen in methods) for kind, (method, _) in KILLS.items()}
@@ -163,6 +163,5 @@ def test_killed_at_every_request(trials: Trials, capsys: pytest.CaptureFixture[s
     with ThreadPoolExecutor(2) as pool:
         killed = list(pool.map(trials.kill, *zip(*points, strict=True)))
     assert killed == [number < there[kind] for kind, number in points]
-    with capsys.disabled():
-        told = ", ".join(f"{count} {kind}" for kind, count in there.items())
-        print(f"\ninvoke push: killed at {sum(killed)} points ({told}) of {len(methods)} requests, each run again")  # noqa: T201
+    told = ", ".join(f"{count} {kind}" for kind, count in there.items())
+    measured(f"invoke push: killed at {sum(killed)} points ({told}) of {len(methods)} requests, each run again")

@@ -21,6 +21,7 @@ from tests.products import make_product
 from tests.registries import LOGIN, find_program, serve_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.engine
@@ -45,7 +46,7 @@ def skopeo(*words: str, login: bool) -> bytes:
 @pytest.mark.parametrize("login", [False, True], ids=["anybody", "login"])
 @pytest.mark.parametrize("delete", [False, True], ids=["no deletion", "deletion"])
 def test_everything_on_each_kind_of_registry(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, login: bool, delete: bool
+    tmp_path: Path, measured: Callable[[str], None], *, login: bool, delete: bool
 ) -> None:
     first, second = make_product(tmp_path / "1", "base", "one"), make_product(tmp_path / "2", "base", "two")
     with (
@@ -86,5 +87,4 @@ def test_everything_on_each_kind_of_registry(
         skopeo("copy", "--preserve-digests", f"docker://{place.repository}:{TAG}", f"dir:{copied}", login=login)
         for blob in second.blobs:
             assert sha256((copied / blob.digest.removeprefix("sha256:")).read_bytes()) == blob.digest
-    with capsys.disabled():
-        print(f"\nregistry with login={login}, delete={delete}: {len(tags)} tags as skopeo reads them")  # noqa: T201
+    measured(f"registry with login={login}, delete={delete}: {len(tags)} tags as skopeo reads them")

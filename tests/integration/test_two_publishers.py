@@ -24,6 +24,7 @@ from tests.registries import serve_registry
 from tests.trials import Published
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.engine
@@ -68,7 +69,7 @@ def publish_after(place: Place, layout: Path, digest: str) -> bool:
     return True
 
 
-def test_no_revision_is_lost_or_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_revision_is_lost_or_overwritten(tmp_path: Path, measured: Callable[[str], None]) -> None:
     """One may give way to the other, with a sentence; when it has pulled, it publishes with the next number."""
     chance = random.Random(0)  # noqa: S311 - no secret
     gave_way = adopted = 0
@@ -105,8 +106,7 @@ def test_no_revision_is_lost_or_overwritten(tmp_path: Path, capsys: pytest.Captu
         ledger = load_ledger(places[0].ledger).published(str(place.repository), TAG)
         assert {line.revision: line.digest for line in ledger} == before == published.revisions()
     assert len(before) == 2 * ROUNDS
-    with capsys.disabled():
-        print(  # noqa: T201
-            f"\ntwo publishers: {ROUNDS} rounds, {len(before)} revisions up to r{max(before)}, none lost or overwritten; "
-            f"{gave_way} gave way first, {adopted} after `ledger --adopt`"
-        )
+    measured(
+        f"two publishers: {ROUNDS} rounds, {len(before)} revisions up to r{max(before)}, none lost or overwritten; "
+        f"{gave_way} gave way first, {adopted} after `ledger --adopt`"
+    )
