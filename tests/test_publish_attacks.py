@@ -12,6 +12,7 @@ from scripts.build.settings import Settings
 from scripts.errors import ImagesError, RegistryError
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release.adopt import apply_adoption, plan_adoption
+from scripts.release.claims import claim_of
 from scripts.release.ledger import FILENAME, append_lines, load_ledger, load_ledgers
 from scripts.release.lines import Published
 from scripts.release.place import Place
@@ -19,7 +20,7 @@ from scripts.release.publish import Facts, publish
 from scripts.release.push import Order, Pusher
 from scripts.release.revision import Step
 from tests.faulty_registry import FaultyRegistry, connect, say
-from tests.memory_registry import errors
+from tests.memory_registry import Reply, errors
 from tests.products import make_product
 from tests.test_push import built
 
@@ -70,6 +71,42 @@ def test_a_registry_that_does_not_list_what_it_has(
     with suppress(ImagesError):
         publish(transport, other, two[1], FACTS)
     assert registry.tags[NAME][f"{TAG}-r1"] == two[0].manifest.digest, "a revision was overwritten"
+
+
+def test_a_deletion_that_arrives_late(
+    registry: FaultyRegistry, transport: Transport, place: Place, two: tuple[Product, Product], tmp_path: Path
+) -> None:
+    """We gave way and took our claim back, unheard; that arrives when we have claimed the same number a second time."""
+    third = replace(place, ledger=tmp_path / "third" / FILENAME, publisher="33333333")
+    other = claim_of(replace(place, publisher="22222222"), 1, two[1].manifest.digest)
+    registry.put(other.manifest.content, other.manifest.media_type, name=NAME)
+
+    def claimed_by_another(exchange: Any) -> Any:
+        reply = exchange.handle()
+        registry.tags[NAME][other.name] = other.manifest.digest
+        return reply
+
+    def not_yet(exchange: Any) -> Any:
+        exchange.read()
+        registry.tags[NAME].pop(other.name, None)  # the other gives way, too
+        return Reply(503)
+
+    def now(exchange: Any) -> Any:
+        reply = exchange.handle()
+        assert reply.status == 404
+        own = claim_of(place, 1, two[0].manifest.digest)
+        registry.tags[NAME].pop(own.name, None)
+        with connect() as client:
+            publish(client.transport, third, two[1], FACTS)
+        return reply
+
+    registry.fail("PUT", rf"{TAG}-r1.claim-{place.publisher}", claimed_by_another)
+    registry.fail("DELETE", "manifests", not_yet, times=5)
+    registry.fail("HEAD", r"manifests/.*-r1$", now)
+    with suppress(ImagesError):
+        publish(transport, place, two[0], FACTS)
+    (line,) = load_ledger(third.ledger).published(str(third.repository), TAG)
+    assert registry.tags[NAME][f"{TAG}-r{line.revision}"] == two[1].manifest.digest, "a revision was overwritten"
 
 
 def test_a_revision_that_another_has_overwritten_is_said(
