@@ -18,7 +18,7 @@ from scripts.release.lines import Published
 from scripts.release.place import Place
 from scripts.release.publish import Facts, publish
 from scripts.release.push import Order, Pusher
-from scripts.release.revision import Step
+from scripts.release.revision import DisagreeError, Step
 from tests.faulty_registry import FaultyRegistry, connect, say
 from tests.memory_registry import Reply, errors
 from tests.products import make_product
@@ -164,6 +164,17 @@ def test_a_newest_revision_that_is_listed_but_not_there(
     registry.fail("GET|HEAD", r"manifests/.*-r1$", NO_MANIFEST, times=99)
     with suppress(ImagesError):
         assert publish(transport, place, two[0], FACTS).step is not Step.UNCHANGED
+
+
+def test_what_the_error_says_helps_where_a_revision_is_listed_but_not_there(
+    registry: FaultyRegistry, transport: Transport, place: Place, two: tuple[Product, Product]
+) -> None:
+    publish(transport, place, two[0], FACTS)
+    registry.fail("GET|HEAD", r"manifests/.*-r1$", NO_MANIFEST, times=99)
+    with pytest.raises(DisagreeError, match="ledger FAMILY --adopt"):
+        publish(transport, place, two[1], FACTS)
+    apply_adoption(transport, place, plan_adoption(transport, place, FACTS.time, "lost by the registry"))
+    assert publish(transport, place, two[1], FACTS).revision == 2
 
 
 def test_a_clock_that_was_wrong_once_blocks_nothing(place: Place, tmp_path: Path) -> None:
