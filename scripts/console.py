@@ -75,7 +75,7 @@ def command(function: Callable[..., None]) -> Any:
             raise Exit(str(error), code=error.exit_code) from None
         except KeyboardInterrupt as error:
             code = 143 if isinstance(error, Terminated) else 130
-            raise Exit("interrupted: what was under way does not count as built", code=code) from None
+            raise Exit("interrupted: what was under way does not count as done; run it again", code=code) from None
         except BrokenPipeError:
             # Whoever read our table (head, less) has enough: not a failure.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

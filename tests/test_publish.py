@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,7 @@ from scripts.release.refusal import TakenError
 from scripts.release.registry import head_manifest
 from scripts.release.revision import DisagreeError, Step, parse_revisions
 from scripts.release.transport import Transport
+from scripts.release.upload import upload_blobs
 from tests.faulty_registry import FaultyRegistry, connect, hang_up, lose, say
 from tests.products import make_product
 
@@ -193,7 +195,7 @@ def test_killed_at_every_request_and_run_again(
                     killing(patch, after, sent=sent)
                     try:
                         # one upload at a time, so that the number of a request says which it is
-                        patch.setattr("scripts.release.upload.WORKERS", 1)
+                        patch.setattr(publishing, "upload_blobs", partial(upload_blobs, workers=1))
                         publish(client.transport, place, second, FACTS)
                         finished = True
                     except Killed:

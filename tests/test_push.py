@@ -113,6 +113,30 @@ def test_a_later_revision_needs_a_reason(tasks: Tasks, registry: FaultyRegistry)
     ]
 
 
+def test_what_was_gone_back_from_does_not_come_back_by_itself(tasks: Tasks, registry: FaultyRegistry) -> None:
+    where = ("--registry", f"{registry.host}/vessl-ai", "--reason", "x", "--format", "json")
+    built(tasks.repository, "one")
+    push(tasks, registry)
+    bad = built(tasks.repository, "two")
+    push(tasks, registry, "--reason", "x")
+    rows(tasks.run("rollback", "app:1", "--to", "r1", *where))
+    done = push(tasks, registry, "--reason", "x")
+    assert done.returncode == 2
+    assert "app:1: this build is what r2 was, and r3 came after it: to go back to it, invoke rollback" in done.stderr
+    (row,) = rows(push(tasks, registry, "--force", "--reason", "it was not bad", "--format", "json"))
+    assert (row["revision"], tags(registry)["1"]) == (4, bad)
+
+
+def test_notes_that_a_crash_left_unwritten_are_written_by_the_next_run(tasks: Tasks, registry: FaultyRegistry) -> None:
+    built(tasks.repository, "one")
+    push(tasks, registry)
+    notes = ledger_of(tasks, registry).with_name("CHANGES.md")
+    wanted = notes.read_text()
+    notes.unlink()
+    assert rows(push(tasks, registry, "--format", "json"))[0]["action"] == "unchanged"
+    assert notes.read_text() == wanted
+
+
 def test_force_needs_a_reason_and_makes_a_revision(tasks: Tasks, registry: FaultyRegistry) -> None:
     built(tasks.repository, "one")
     push(tasks, registry)

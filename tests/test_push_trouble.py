@@ -110,7 +110,7 @@ def test_ctrl_c_does_not_wait_for_a_registry_that_is_silent(tasks: Tasks, regist
         silent.set()
     assert time.monotonic() - began < 5
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "interrupted: what was under way does not count as built"
+    assert told.splitlines()[-1] == "interrupted: what was under way does not count as done; run it again"
 
 
 def test_a_registry_that_refuses_is_4(tasks: Tasks, registry: FaultyRegistry) -> None:

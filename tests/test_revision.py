@@ -146,7 +146,8 @@ def test_disagreement_stops_everything(state: Found, known: Ledger, sentence: st
         decided(2, state, known)
     assert str(raised.value) == (
         f"{REPOSITORY}:1.0: registry and ledger disagree, so nothing was published:\n  {sentence}\n"
-        "look at `invoke audit`; if the registry is right: `invoke ledger FAMILY --adopt`"
+        "pull first: somebody else may have published; then look at `invoke audit`, and if the registry is right:\n"
+        "`invoke ledger FAMILY --adopt`"
     )
 
 

@@ -252,7 +252,7 @@ def test_an_interruption_leaves_no_half_product_and_the_build_before_as_it_was(
             _, said = process.communicate(timeout=20)
         hanging.unlink()
         assert process.returncode == code
-        assert said.splitlines()[-1] == "interrupted: what was under way does not count as built"
+        assert said.splitlines()[-1] == "interrupted: what was under way does not count as done; run it again"
         assert "Traceback" not in said
     assert load_record(tasks.out, "app:1") == before
     assert [path.name for path in tasks.out.iterdir()] == ["app_1"]

@@ -163,7 +163,7 @@ def append_lines(path: Path, *lines: Line) -> None:
     :raises LedgerError: if the file has faults, or the lines break a rule.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _writing(path):
+    with writing(path):
         after = Ledger(lines=(*load_ledger(path).lines, *lines))
         if faults := [fault for _, fault in broken_rules(after.lines, alone=True)]:
             raise LedgerError("\n".join(f"{path.parent.name}/{path.name}: {fault}" for fault in faults))
@@ -179,7 +179,7 @@ def append_lines(path: Path, *lines: Line) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """One writer at a time, whatever else it has of its own: two runs with two ``out`` folders have one ledger."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from scripts.release.ledger import append_lines, load_ledger
+from scripts.release.ledger import append_lines, load_ledger, writing
 from scripts.release.lines import Line, Published, Yanked
 
 if TYPE_CHECKING:
@@ -27,10 +27,18 @@ def record(ledger: Path, *lines: Line) -> None:
     :raises LedgerError: as ``ledger.append_lines``.
     """
     append_lines(ledger, *lines)
-    path = ledger.with_name(FILENAME)
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    work.write_text(render_notes(load_ledger(ledger)), encoding="utf-8")
-    work.replace(path)
+    write_notes(ledger)
+
+
+def write_notes(ledger: Path) -> None:
+    """Write the notes of a ledger, if they are not what they should be: after a crash, or a merge."""
+    with writing(ledger):
+        path, wanted = ledger.with_name(FILENAME), render_notes(load_ledger(ledger))
+        if path.exists() and path.read_text(encoding="utf-8") == wanted:
+            return
+        work = path.with_name(f".{path.name}.{os.getpid()}")
+        work.write_text(wanted, encoding="utf-8")
+        work.replace(path)
 
 
 def render_notes(ledger: Ledger) -> str:

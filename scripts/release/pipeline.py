@@ -72,6 +72,7 @@ class Pipeline:
             if any(step.action is not Action.NOTHING for step in wanted):
                 require_engine(may_install=self.may_install, log=self.say)
                 builds.carry_out(wanted, self.settings, self.say)
+                self.pusher.forget()
         except (ImagesError, OSError) as error:
             yield from (self._failure(step, error) for step in wanted)
             return

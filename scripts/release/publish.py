@@ -157,7 +157,10 @@ def _move_standard(transport: Transport, place: Place, revision: int, manifest: 
             continue
         if _digest(transport, repository, place.tag) == wanted.digest:
             return
-        put_manifest(transport, standard, wanted)
+        try:
+            put_manifest(transport, standard, wanted)
+        except TakenError as error:
+            raise RegistryError(f"{error}: its rule must keep tags that end in -rN, and no others") from error
     raise RegistryError(f"{standard} is moved by somebody else all the time: look who publishes, and run it again")
 
 

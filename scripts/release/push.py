@@ -15,6 +15,7 @@ from scripts.recipe.inputs import Recipe
 from scripts.release.guard import obstacles
 from scripts.release.lines import Smoke
 from scripts.release.lock import locked
+from scripts.release.notes import write_notes
 from scripts.release.place import place_of
 from scripts.release.product import load_product
 from scripts.release.progress import Progress
@@ -76,6 +77,7 @@ class Pusher:
         self.publisher = ""
         self._tags: dict[Repository, tuple[str, ...]] = {}
         self._ledgers: dict[tuple[Path, ...], Ledger] = {}
+        self._noted: set[Path] = set()
 
     def push_all(self, specs: Iterable[ImageSpec]) -> Iterator[dict[str, Any]]:
         """Publish images, a row each; one that fails does not keep the others from it.
@@ -106,8 +108,17 @@ class Pusher:
         if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
             raise UsageError("\n".join(found))
         plan = self.decide(place, build.digest)
+        if plan.step is Step.UNCHANGED and not self.order.dry_run and place.ledger not in self._noted:
+            self._noted.add(place.ledger)
+            write_notes(place.ledger)
         if plan.step is Step.UNCHANGED or self.order.dry_run:
             return {**self.row(spec), **told(plan, build.digest)}
+        if plan.step is Step.NEW and plan.same_as and not self.order.force:
+            # Else the next nightly release would bring back what somebody has just gone back from.
+            raise UsageError(
+                f"{spec.id}: this build is what r{plan.same_as} was, and r{plan.replaces} came after it: to go back to it, "
+                f"invoke rollback {spec.id} --to r{plan.same_as} --reason TEXT (--force publishes it all the same)"
+            )
         reason = self._reason(spec, place, plan)
         product = load_product(layout.directory_of(self.settings.out, spec.id))
         if product.manifest.digest != build.digest:
@@ -172,6 +183,11 @@ class Pusher:
         own = tags[bisect_left(tags, place.tag) : bisect_left(tags, f"{place.tag}\U0010ffff")]
         seen = look(self.transport, place, ledger, digest, own)
         return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
+
+    def forget(self) -> None:
+        """Look at everything again: time has passed."""
+        self._tags.clear()
+        self._ledgers.clear()
 
     def tags_of(self, repository: Repository) -> tuple[str, ...]:
         """The tags of a repository, listed once."""

@@ -182,5 +182,8 @@ def refuse_disagreement(repository: str, tag: str, found: Found, ledger: Ledger)
     if faults := compare(repository, tag, found, ledger):
         lines = [f"{repository}:{tag}: registry and ledger disagree, so nothing was published:"]
         lines += [f"  {fault}" for fault in faults]
-        lines.append("look at `invoke audit`; if the registry is right: `invoke ledger FAMILY --adopt`")
+        lines.append(
+            "pull first: somebody else may have published; then look at `invoke audit`, and if the registry is right:"
+        )
+        lines.append("`invoke ledger FAMILY --adopt`")
         raise DisagreeError("\n".join(lines))
