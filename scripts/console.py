@@ -35,6 +35,7 @@ OPTIONS = {
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
     "upgrade": "take the newest versions that fit instead of keeping the lock's",
+    "refresh": "write the digest that each base has in its registry now into versions.toml",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",
     "to": "revision to go back to, such as r13",

@@ -104,18 +104,16 @@ def provide_bases(steps: Sequence[Step], settings: Settings, say: Callable[[str]
 
     :raises BuildError: if a stand-in cannot be made.
     """
-    bases: dict[str, Base] = {}
-    for base in (step.base for step in steps):
-        if base.reference in bases:
-            continue
+    bases: dict[Base, Base] = {}
+    for base in dict.fromkeys(step.base for step in steps):  # not by name: two rows may pin one to different digests
         if base.stand_in:
             say(f"{base.reference}: USING A STAND-IN BASE: the real one could not be resolved: {base.why}")
         elif base.why:
             say(f"{base.reference}: using the engine's copy: its registry did not answer: {base.why}")
-        bases[base.reference] = provide_stand_in(base, settings.cache / "bases", say)
+        bases[base] = provide_stand_in(base, settings.cache / "bases", say)
     return tuple(
         step
-        if (base := bases[step.base.reference]) == step.base
+        if (base := bases[step.base]) == step.base
         else plan_build(step.spec, base, layout.load_record(settings.out, step.spec.id), settings)
         for step in steps
     )

@@ -47,10 +47,12 @@ class Step:
 def plan_builds(specs: Sequence[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     """The step of each image."""
     cache = settings.cache / "bases"
-    references = list(dict.fromkeys(spec.base for spec in specs))
+    references = list(dict.fromkeys(spec.pinned_base for spec in specs))
     with ThreadPoolExecutor(max_workers=8) as pool:
         bases = dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
-    return tuple(plan_build(spec, bases[spec.base], load_record(settings.out, spec.id), settings) for spec in specs)
+    return tuple(
+        plan_build(spec, bases[spec.pinned_base], load_record(settings.out, spec.id), settings) for spec in specs
+    )
 
 
 def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
@@ -101,6 +103,7 @@ def plan_row(step: Step) -> dict[str, Any]:
         "why": step.why,
         "base": step.base.reference,
         "base digest": step.base.digest,
+        "pinned": step.base.pinned,
         "stand-in": step.base.stand_in,
         "recipe": step.recipe.hash,
     }

@@ -1,0 +1,70 @@
+"""Tasks of what a build stands on: the bases and their pins, the locks, and what is newer than both.
+
+What takes long to import is imported by the tasks that need it: ``invoke list`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+
+from invoke import Context
+
+from scripts.console import command, say, show
+from scripts.workplace import here
+
+
+@command
+def bases(
+    c: Context,
+    family: str | None = None,
+    version: str | None = None,
+    refresh: bool = False,
+    dry_run: bool = False,
+    format: str = "table",
+) -> None:
+    """Make the stand-in bases, of all rows that have one or of those named; --refresh: pin the bases to their digests."""
+    from scripts.build import bases as stand_ins
+    from scripts.build import pins
+    from scripts.build.engine import require_engine
+    from scripts.recipe.selection import select_rows
+
+    if refresh:
+        found = pins.plan_pins(select_rows(here(c).families(), family, version))
+        if not dry_run:
+            pins.apply_pins(found)
+        show([pins.pin_row(item) for item in found], format, {"row": 12, "base": 24, "pin": None, "what": 28})
+        pins.require_answers(found)
+        return
+    references = stand_ins.references_of(here(c).images(), family, version)
+    cache = here(c).settings(c).cache / "bases"
+    if dry_run:
+        looked = [(reference, stand_ins.find_stand_in(reference, cache)) for reference in references]
+        rows = [{"base": base, "digest": made.digest if made else "to be made"} for base, made in looked]
+    else:
+        require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+        made_all = [stand_ins.make_stand_in(reference, cache, say=say) for reference in references]
+        rows = [{"base": item.reference, "digest": item.digest, "layout": str(item.layout)} for item in made_all]
+    show(rows, format, {"base": None, "digest": 19})
+
+
+@command
+def lock(
+    c: Context,
+    family: str,
+    version: str | None = None,
+    upgrade: bool = False,
+    check: bool = False,
+) -> None:
+    """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
+    from scripts.build import locking
+
+    if check:
+        locking.check(here(c).root, here(c).families(), family, version)
+        return
+    for line in locking.write(
+        here(c).root, here(c).families(), family, version, here(c).settings(c).wheels, upgrade=upgrade
+    ):
+        say(line)
+
+
+TASKS = (bases, lock)
