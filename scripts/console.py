@@ -34,7 +34,7 @@ OPTIONS = {
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
-    "upgrade": "take the newest versions that fit instead of keeping the lock's",
+    "upgrade": "take the newest versions that fit, of all packages or of those named (numpy,scipy); else the lock's stay",
     "refresh": "write the digest that each base has in its registry now into versions.toml",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",
@@ -84,6 +84,8 @@ def command(function: Callable[..., None]) -> Any:
         auto_shortflags=False,
         help={name: OPTIONS[name] for name in parameters},
         iterable=[name for name in parameters if name == "set"],
+        # --upgrade alone, or with the packages that it is about.
+        optional=[name for name in parameters if name == "upgrade"],
         # The family is given without its flag, also where it may be left out.
         positional=[name for name in parameters if name in {"family", "image"}],
     )

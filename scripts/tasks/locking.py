@@ -52,18 +52,21 @@ def lock(
     c: Context,
     family: str,
     version: str | None = None,
-    upgrade: bool = False,
+    upgrade: bool | str = False,
     check: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
     from scripts.build import locking
 
+    root, families = here(c).root, here(c).families()
     if check:
-        locking.check(here(c).root, here(c).families(), family, version)
+        locking.check(root, families, family, version)
         return
-    for line in locking.write(
-        here(c).root, here(c).families(), family, version, here(c).settings(c).wheels, upgrade=upgrade
-    ):
+    wheels = here(c).settings(c).wheels
+    lines = locking.write(root, families, family, version, wheels, upgrade=upgrade, dry_run=dry_run)
+    say(f"resolving the packages of {family}{f' {version}' if version else ', row by row'}")
+    for line in lines:
         say(line)
 
 
