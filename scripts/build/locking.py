@@ -46,7 +46,7 @@ def write(
     upgrade: bool | str = False,
     dry_run: bool = False,
 ) -> Iterator[str]:
-    """Resolve and write the lock of each chosen row; yields a line for each.
+    """Resolve and write the lock of each chosen row; the iterator that does it gives a line for each.
 
     A row that can't be resolved keeps the lock that it has, and the others go on. An upgrade leaves frozen rows as
     they are, unless one is named.
@@ -59,11 +59,10 @@ def write(
     shared = (root / REQUIREMENTS).read_text(encoding="utf-8")
     rows = _rows(families, family, version, every=not upgrade)
     locked = {row.version: locked_pins(owner, row) for owner, row in rows}
-    moving = _packages(upgrade, rows, locked) if isinstance(upgrade, str) else None
+    moving = _packages(upgrade, rows, locked) if isinstance(upgrade, str) else ()
 
     def resolved(owner: Family, row: Row) -> tuple[Pin, ...] | BuildError:
-        before = locked[row.version]
-        keep = () if upgrade is True else [pin for pin in before if pin.name not in (moving or ())]
+        keep = () if upgrade is True else [pin for pin in locked[row.version] if pin.name not in moving]
         try:
             return resolve(
                 row,
@@ -76,21 +75,25 @@ def write(
         except BuildError as error:
             return error
 
-    failures = []
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        for (owner, row), after in zip(rows, pool.map(lambda pair: resolved(*pair), rows), strict=True):
-            where = f"{owner.name}/locks/{row.version}"
-            if isinstance(after, BuildError):
-                failures.append(f"{where}: {after}")
-                yield f"{where}: not resolved, left as it was"
-                continue
-            layers = split_layers(after, owner.manifest.layers)
-            if not dry_run:
-                write_lock(lock_directory(owner, row), {name: render_layer(pins) for name, pins in layers.items()})
-            changed = _difference(locked[row.version], after)
-            yield f"{where}: {changed or 'unchanged'}{' (not written)' if changed and dry_run else ''}"
-    if failures:
-        raise BuildError("\n".join([*failures, f"{len(failures)} of {len(rows)} locks left as they were, see above"]))
+    def written() -> Iterator[str]:
+        failures = []
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for (owner, row), after in zip(rows, pool.map(lambda pair: resolved(*pair), rows), strict=True):
+                where = f"{owner.name}/locks/{row.version}"
+                if isinstance(after, BuildError):
+                    failures.append(f"{where}: {after}")
+                    yield f"{where}: not resolved, left as it was"
+                    continue
+                layers = split_layers(after, owner.manifest.layers)
+                if not dry_run:
+                    write_lock(lock_directory(owner, row), {name: render_layer(pins) for name, pins in layers.items()})
+                changed = _difference(locked[row.version], after)
+                yield f"{where}: {changed or 'unchanged'}{' (not written)' if changed and dry_run else ''}"
+        if failures:
+            summary = f"{len(failures)} of {len(rows)} locks left as they were, see above"
+            raise BuildError("\n".join([*failures, summary]))
+
+    return written()
 
 
 def check(root: Path, families: Iterable[Family], family: str, version: str | None) -> None:
