@@ -10,7 +10,7 @@ from scripts.positional import allow_optional_positionals
 from scripts.tasks import building, locking, publishing
 
 ROOT = Path(__file__).resolve().parent
-allow_optional_positionals(frozenset({"list", "plan", "bases"}))
+allow_optional_positionals(frozenset({"list", "plan", "bases", "outdated"}))
 
 ns = Collection(*building.TASKS, *locking.TASKS, *publishing.TASKS)
 # Where the checkout is, for `workplace.here`.

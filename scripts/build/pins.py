@@ -108,8 +108,22 @@ def pin_row(pinning: Pinning) -> dict[str, Any]:
 
 def show_move(before: str | None, now: str | None) -> str:
     """Two digests, short: ``0123456789ab -> ba9876543210``."""
-    shown = [item.removeprefix("sha256:")[:SHORT] for item in dict.fromkeys((before, now)) if item]
-    return " -> ".join(shown)
+    return " -> ".join(show_digest(item) for item in dict.fromkeys((before, now)) if item)
+
+
+def show_digest(digest: str) -> str:
+    """The start of a digest, as tables have it."""
+    return digest.removeprefix("sha256:")[:SHORT]
+
+
+def silent_registries(pinnings: Iterable[Pinning]) -> list[str]:
+    """A line for each base whose registry gave no answer, with the rows that stand on it."""
+    lines: dict[str, list[str]] = {}
+    for item in pinnings:
+        if item.move is Move.UNKNOWN:
+            said = f"{item.row.base_name}: unknown: its registry gave no answer: {item.why}"
+            lines.setdefault(said, []).append(f"{item.family.name} {item.row.version}")
+    return [f"{said} ({', '.join(rows)})" for said, rows in lines.items()]
 
 
 def require_answers(pinnings: Iterable[Pinning]) -> None:
@@ -117,13 +131,8 @@ def require_answers(pinnings: Iterable[Pinning]) -> None:
 
     :raises BuildError: with a line for each base that is unknown.
     """
-    lines: dict[str, list[str]] = {}
-    for item in pinnings:
-        if item.move is Move.UNKNOWN:
-            said = f"{item.row.base_name}: its registry gave no answer: {item.why}"
-            lines.setdefault(said, []).append(f"{item.family.name} {item.row.version}")
-    if lines:
-        raise BuildError("\n".join(f"{said} (left as before: {', '.join(rows)})" for said, rows in lines.items()))
+    if lines := silent_registries(pinnings):
+        raise BuildError("\n".join([*lines, "these were left as they are"]))
 
 
 def unpinned(images: Iterable[ImageSpec]) -> tuple[str, ...]:

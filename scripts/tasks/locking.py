@@ -6,11 +6,14 @@ What takes long to import is imported by the tasks that need it: ``invoke list``
 from __future__ import annotations
 
 import os
-
-from invoke import Context
+from typing import TYPE_CHECKING
 
 from scripts.console import command, say, show
+from scripts.errors import BuildError
 from scripts.workplace import here
+
+if TYPE_CHECKING:
+    from invoke import Context
 
 
 @command
@@ -70,4 +73,17 @@ def lock(
         say(line)
 
 
-TASKS = (bases, lock)
+@command
+def outdated(
+    c: Context, family: str | None = None, version: str | None = None, held: bool = False, format: str = "table"
+) -> None:
+    """Say which newer versions there are of what is locked and pinned, which are only patches, and what to do."""
+    from scripts.build.outdated import look
+
+    rows, unknown = look(here(c).root, here(c).families(), family, version, say, held=held)
+    show(rows, format, {"name": 20, "locked": 10, "newest": 10, "change": 6, "do": 14, "touches": 10})
+    if unknown:
+        raise BuildError("\n".join(unknown))
+
+
+TASKS = (bases, lock, outdated)
