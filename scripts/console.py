@@ -36,7 +36,9 @@ OPTIONS = {
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",
-    "upgrade": "take the newest versions that fit instead of keeping the lock's",
+    "upgrade": "take the newest versions that fit, of all packages or of those named (numpy,scipy); else the lock's stay",
+    "held": "also packages that nobody asked for directly, and that are held back by what needs them",
+    "refresh": "write the digest that each base has in its registry now into versions.toml",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",
     "to": "revision to go back to, such as r13",
@@ -92,6 +94,8 @@ def command(function: Callable[..., None]) -> Any:
         iterable=[name for name in parameters if name == "set"],
         # These are given without their flag, the family also where it may be left out.
         positional=[name for name in parameters if name in POSITIONAL],
+        # --upgrade alone, or with the packages that it is about.
+        optional=[name for name in parameters if name == "upgrade"],
     )
 
 

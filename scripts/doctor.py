@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.build.engine import Lack, free_space, inspect_engine, parse_version
+from scripts.errors import ImagesError
+from scripts.recipe.family import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,6 +95,7 @@ def examine(root: Path, *, hosts: Mapping[str, tuple[str, str]] = HOSTS, patienc
         ("arm64", lambda: (check_emulation(),)),
         *((name, lambda name=name: (check_host(name, *hosts[name], patience),)) for name in hosts),
         ("package index", lambda: (check_index(patience),)),
+        ("base pins", lambda: (check_pins(root),)),
     ]
     found: dict[str, tuple[Finding, ...]] = {}
 
@@ -229,3 +232,18 @@ def check_index(patience: float) -> Finding:
     ok = uv is not None and run_program(command, patience, text="invoke") is not None
     found, fix = ("reachable", "") if ok else ("unreachable", "check network and index")
     return Finding(what="package index", found=found, needed="", ok=ok, fix=fix, required=False)
+
+
+def check_pins(root: Path) -> Finding:
+    """Whether the bases of the active images are pinned to digests, so that a build is the same on another day."""
+    from scripts.build.pins import FIX, unpinned  # noqa: PLC0415 - pulls in what only builds need
+    from scripts.recipe.matrix import expand_all, load_families  # noqa: PLC0415
+
+    try:
+        images = [spec for spec in expand_all(load_families(root)) if spec.state is State.ACTIVE]
+    except ImagesError:
+        return Finding(what="base pins", found="unknown", needed="", ok=False, fix="invoke list", required=False)
+    bases = {spec.base for spec in images}
+    loose = unpinned(images)
+    found = f"{len(bases) - len(loose)} of {len(bases)}"
+    return Finding(what="base pins", found=found, needed="all", ok=not loose, fix=FIX if loose else "", required=False)

@@ -14,12 +14,27 @@ import pytest
 
 from scripts import doctor
 from scripts.build.engine import EngineState, Lack, Shortfall
-from scripts.doctor import ENGINE_FIXES, HOSTS, TOOLS, Finding, Tool, check_engine, check_host, check_tool, examine
+from scripts.doctor import (
+    ENGINE_FIXES,
+    HOSTS,
+    TOOLS,
+    Finding,
+    Tool,
+    check_engine,
+    check_host,
+    check_pins,
+    check_tool,
+    examine,
+)
 from scripts.table import render_table
+
+from .conftest import DIGEST, VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from .conftest import Repository
 
 GOOD = EngineState(
     client_version="28.2.2",
@@ -196,6 +211,7 @@ def test_examine_is_in_time_and_puts_the_required_first(
         ("arm64", "no answer"),
         ("docker.io", "unreachable"),
         ("package index", "unreachable"),
+        ("base pins", "0 of 0"),
     ]
     assert not doctor.is_fit(rows)
 
@@ -216,3 +232,16 @@ def test_the_table_fits_80_columns() -> None:
     rows = doctor.rows_of(tuple(replace(longest, fix=fix) for fix in fixes))
     table = render_table(rows, dict.fromkeys(("what", "found", "needed", "ok", "fix")))
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_bases_that_are_not_pinned_are_counted(repository: Repository) -> None:
+    pinned = VERSIONS.replace("python:3.11", f"python:3.11@{DIGEST}")
+    frozen = '[[image]]\nversion = "0"\nbase = "python:3.9"\npython = "3.9"\nstate = "frozen"\nreason = "Old"\nsince = 2025-10-31\n'
+    loose = '[[image]]\nversion = "2"\nbase = "python:3.12"\npython = "3.12"\n'
+    found = Finding(what="base pins", found="1 of 1", needed="all", ok=True, fix="", required=False)
+    repository.family(versions=pinned + frozen)
+    assert check_pins(repository.root) == found
+    repository.family(versions=pinned + frozen + loose)
+    assert check_pins(repository.root) == replace(found, found="1 of 2", ok=False, fix="invoke bases --refresh")
+    repository.family(versions="default = ")
+    assert check_pins(repository.root) == replace(found, found="unknown", needed="", ok=False, fix="invoke list")

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import parse_dockerfile
-from scripts.recipe.inputs import Recipe, context_files, recipe_of, summarise
+from scripts.recipe.inputs import Recipe, context_files, is_lock, recipe_of, summarise
 from scripts.recipe.matrix import expand_all, load_families
 
 if TYPE_CHECKING:
@@ -56,8 +56,50 @@ def parts(root: Path, spec: ImageSpec, text: str = TEXT, base: str = "sha256:1",
 def test_a_recipe_has_a_part_for_everything_that_the_build_sees(root: Path, spec: ImageSpec) -> None:
     assert list(parts(root, spec).parts) == [
         "base", "platforms", "setting compression", "arg BASE_IMAGE", "arg ROW", "stage uv", "stage app",
-        "fam/locks/1/rest.txt", "files/hello",
+        "fam/locks/1/rest.txt", "pin one", "files/hello",
     ]  # fmt: skip
+    (root / ".dockerignore").write_text("*\n!files\n")
+    assert list(parts(root, spec).parts)[-1] == ".dockerignore"
+
+
+def test_what_keeps_files_out_of_the_context_is_an_input_and_the_dockerfiles_own_wins(
+    root: Path, spec: ImageSpec
+) -> None:
+    (root / ".dockerignore").write_text("*\n!files\n")
+    before = parts(root, spec).parts
+    (root / ".dockerignore").write_text("*\n")
+    assert parts(root, spec).changed(before) == (".dockerignore",)
+    (root / "fam" / "Dockerfile.dockerignore").write_text("*\n")
+    assert parts(root, spec).changed(before) == (".dockerignore", "fam/Dockerfile.dockerignore")
+    assert ".dockerignore" not in parts(root, spec).parts
+
+
+def test_a_change_of_a_lock_names_the_packages_that_moved(root: Path, spec: ImageSpec) -> None:
+    lock = root / "fam" / "locks" / "1" / "rest.txt"
+    lock.write_text("gone==3\none==1 \\\n    --hash=sha256:" + "a" * 64 + "\nsame==1\n")
+    before = parts(root, spec).parts
+
+    def reason(text: str) -> str:
+        lock.write_text(text)
+        after = parts(root, spec)
+        return summarise(after.changed(before), before, after.parts)
+
+    assert reason("added==1.5\none==2\nsame==1\n") == ("lock changed: added (new) -> 1.5, gone 3 -> (gone), one 1 -> 2")
+    # The same versions with other wheels: then the layer is all that can be named.
+    assert reason("gone==3\none==1 \\\n    --hash=sha256:" + "b" * 64 + "\nsame==1\n") == "lock changed: rest"
+
+
+def test_a_record_without_pins_names_the_layer(root: Path, spec: ImageSpec) -> None:
+    before = {name: value for name, value in parts(root, spec).parts.items() if not name.startswith("pin ")}
+    (root / "fam" / "locks" / "1" / "rest.txt").write_text("one==2\n")
+    after = parts(root, spec)
+    assert summarise(after.changed(before), before, after.parts) == "lock changed: rest"
+
+
+def test_only_files_below_a_familys_locks_are_locks(tmp_path: Path) -> None:
+    root = tmp_path / "locks" / "checkout"
+    assert is_lock(root, root / "cpu" / "locks" / "3.11" / "torch.txt")
+    assert not is_lock(root, root / "scripts" / "image" / "entrypoint")
 
 
 def test_the_same_inputs_give_the_same_hash_and_no_change(root: Path, spec: ImageSpec) -> None:

@@ -15,7 +15,7 @@ from scripts.build.settings import Settings
 from scripts.build.sources import Base
 from scripts.recipe.matrix import expand_all, load_families
 
-from .conftest import DIGEST, NO_SUCH_HOST, VERSIONS
+from .conftest import DIGEST, DOCKERFILE, NO_SUCH_HOST, VERSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,16 @@ def test_a_change_is_the_reason_to_build(repository: Repository, spec: ImageSpec
     (repository.root / "files" / "hello").write_text("changed")
     step = plan_build(spec, replace(REAL, digest="sha256:2"), record, settings(repository))
     assert (step.action, step.why) == (Action.BUILD, "base moved; recipe changed: files/hello")
+
+
+def test_a_package_that_moved_is_named_as_the_reason(repository: Repository) -> None:
+    lock = repository.family(dockerfile=DOCKERFILE + "COPY fam/locks/${ROW}/rest.txt /lock/\n") / "locks" / "1"
+    lock.mkdir(parents=True)
+    (lock / "rest.txt").write_text("one==1\n")
+    (spec,) = expand_all(load_families(repository.root))
+    record = record_of(plan_build(spec, REAL, None, settings(repository)))
+    (lock / "rest.txt").write_text("one==1.1\n")
+    assert plan_build(spec, REAL, record, settings(repository)).why == "lock changed: one 1 -> 1.1"
 
 
 def test_force_is_the_reason_for_what_has_not_changed(repository: Repository, spec: ImageSpec) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.build.locking import check
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.family import SCHEMA, State, layer_of, render_schema
 from scripts.recipe.inputs import context_files
@@ -196,6 +197,11 @@ def test_a_lock_is_what_is_asked_for_and_holds_no_hosts(family: Family, row: Row
     for pin in pins.values():
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in pin.hashes)
         assert pin.hashes or pin.why
+
+
+@pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.manifest.lock])
+def test_lock_check_finds_nothing(family: str) -> None:
+    check(ROOT, FAMILIES.values(), family, None)
 
 
 @pytest.mark.parametrize(("family", "row"), LOCKED, ids=LOCKED_NAMES)

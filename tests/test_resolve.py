@@ -9,7 +9,7 @@ import pytest
 from scripts.build.resolve import _fits, resolve
 from scripts.errors import BuildError
 from scripts.recipe.family import Row
-from scripts.recipe.lock import Pin
+from scripts.recipe.lock import Pin, parse_layer, render_layer
 
 if TYPE_CHECKING:
     from .conftest import PackageIndex
@@ -20,7 +20,7 @@ REFUSING = "http://127.0.0.1:9"
 
 
 def resolved(*requirements: str, row: Row = ROW, **changed: Any) -> tuple[Pin, ...]:
-    options: dict[str, Any] = {"platform": "linux/amd64", "torch_index": None, "wheels": (), "keep": (), **changed}
+    options: dict[str, Any] = {"platforms": ("linux/amd64",), "torch_index": None, "wheels": (), "keep": (), **changed}
     return resolve(row, requirements, **options)
 
 
@@ -69,7 +69,7 @@ def test_wheels_are_those_of_the_images_python_and_platform_whatever_this_machin
     package_index.add("one", "2.0", tag="cp311-cp311-manylinux_2_99_x86_64")
     row = ROW.model_copy(update={"python": "3.9"})
     for platform in ("linux/amd64", "linux/arm64"):
-        assert resolved("one", row=row, platform=platform)[0].version == "1.0"
+        assert resolved("one", row=row, platforms=[platform])[0].version == "1.0"
 
 
 def test_the_cpu_wheels_of_torch_need_no_cuda_and_have_their_own_hash(torch: PackageIndex) -> None:
@@ -90,6 +90,62 @@ def test_a_cpu_wheel_that_was_locked_is_kept(torch: PackageIndex) -> None:
     torch.add("torch", "2.14.0", "sympy", tag=LINUX)
     keep = [Pin(name="torch", version="2.13.0+cpu")]
     assert resolved("torch", torch_index=REFUSING, keep=keep)[1].version == "2.13.0+cpu"
+
+
+def test_a_hash_that_was_locked_is_kept_where_the_index_of_torch_is_out_of_reach(
+    torch: PackageIndex, tmp_path: Any
+) -> None:
+    torch.add("torch", "2.13.0+cpu", tag=LINUX)
+    (tmp_path / f"torch-2.13.0+cpu-{LINUX}.whl").write_bytes(torch.wheels[f"torch-2.13.0+cpu-{LINUX}.whl"])
+    locked = Pin(name="torch", version="2.13.0+cpu", hashes=("a" * 64,))
+    assert resolved("torch", torch_index=REFUSING, wheels=[tmp_path], keep=[locked])[1] == locked
+    other = Pin(name="torch", version="2.12.0+cpu", hashes=("a" * 64,))
+    assert resolved("torch==2.13.0", torch_index=REFUSING, keep=[other])[1].hashes == ()
+
+
+def both(index: PackageIndex, name: str, version: str, *requires: str) -> list[str]:
+    """A package with a wheel for each machine; their hashes."""
+    machines = ("x86_64", "aarch64")
+    return sorted(
+        index.add(name, version, *requires, tag=f"cp311-cp311-manylinux_2_28_{machine}") for machine in machines
+    )
+
+
+def test_a_row_for_two_platforms_has_the_wheels_of_both(package_index: PackageIndex) -> None:
+    one = both(package_index, "one", "1.0", "only; platform_machine == 'x86_64'")
+    only = package_index.add("only", "1.0")
+    found = resolved("one", platforms=["linux/amd64", "linux/arm64"])
+    assert found == (
+        Pin(name="one", version="1.0", hashes=tuple(one)),
+        Pin(name="only", version="1.0", hashes=(only,), marker='platform_machine == "x86_64"'),
+    )
+    assert parse_layer(render_layer(found)) == found
+    assert resolved("one", platforms=["linux/arm64"])[0].hashes != found[0].hashes
+
+
+def test_the_version_that_one_platform_has_is_taken_on_the_next_where_it_is_there(package_index: PackageIndex) -> None:
+    both(package_index, "one", "1.0")
+    package_index.add("one", "2.0", tag="cp311-cp311-manylinux_2_28_aarch64")
+    with pytest.raises(BuildError) as caught:
+        resolved("one", platforms=["linux/arm64", "linux/amd64"])
+    assert str(caught.value) == (
+        "a lock has one version for all platforms, and one is 2.0 for linux/arm64, 1.0 for linux/amd64; "
+        "nothing was written: add a constraint to the row that both can fulfil"
+    )
+    assert resolved("one", platforms=["linux/amd64", "linux/arm64"])[0].version == "1.0"
+
+
+def test_the_cpu_wheels_of_both_platforms_are_locked_or_it_is_said_why_not(torch: PackageIndex) -> None:
+    other = LINUX.replace("x86_64", "aarch64")
+    torch.add("torch", "2.13.0", "sympy", tag=other)
+    hashes = [torch.add("torch", "2.13.0+cpu", tag=LINUX)]
+    platforms = ["linux/amd64", "linux/arm64"]
+    index = f"{torch.url}/cpu"
+    assert resolved("torch", platforms=platforms, torch_index=index)[1] == Pin(
+        name="torch", version="2.13.0+cpu", why="its index lists no hash for it"
+    )
+    hashes.append(torch.add("torch", "2.13.0+cpu", tag=other))
+    assert resolved("torch", platforms=platforms, torch_index=index)[1].hashes == tuple(sorted(hashes))
 
 
 def test_the_hash_of_a_cpu_wheel_comes_from_a_folder_where_its_index_is_out_of_reach(

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.errors import UsageError
 from scripts.recipe.matrix import expand_all, load_families
-from scripts.recipe.selection import narrow_platforms, select, select_buildable
+from scripts.recipe.selection import narrow_platforms, select, select_buildable, select_rows
 
 from .conftest import ROOT
 
@@ -117,3 +117,30 @@ def test_images_can_be_narrowed_to_platforms_that_they_have(specs: tuple[ImageSp
     with pytest.raises(UsageError) as caught:
         narrow_platforms(specs, ("linux/amd64", "linux/arm64"))
     assert str(caught.value) == 'python:3.9 has no platform "linux/arm64"; it has linux/amd64'
+
+
+def test_rows_are_the_active_ones_unless_one_is_named() -> None:
+    families = load_families(ROOT)
+
+    def names(*words: str, every: bool = False) -> list[str]:
+        return [f"{family.name} {row.version}" for family, row in select_rows(families, *words, every=every)]
+
+    assert names("cpu") == ["cpu 3.11", "cpu 3.12", "cpu 3.13"]
+    assert names("cpu", every=True)[:2] == ["cpu 3.9", "cpu 3.10"]
+    assert names("cpu", "3.9") == ["cpu 3.9"]
+    assert names("deprecated-ngc") == []
+    assert {name.partition(" ")[0] for name in names()} == {"cpu", "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("cud",), 'no family "cud", did you mean "cuda"?'),
+        (("cuda", "12.2"), 'cuda has no version "12.2", did you mean "12.8"?'),
+        ((None, "3.14"), 'no version "3.14", did you mean "3.13"?'),
+    ],
+)
+def test_a_row_that_does_not_exist_is_answered_with_the_nearest(words: tuple[str | None, ...], sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select_rows(load_families(ROOT), *words)
+    assert str(caught.value) == sentence

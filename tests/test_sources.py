@@ -9,6 +9,7 @@ import stat
 import sys
 import threading
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,28 @@ def test_a_stand_in_is_the_last_resort(docker: Docker, tmp_path: Path) -> None:
 def test_a_pinned_base_is_asked_for_with_its_digest_and_goes_by_its_name(docker: Docker, tmp_path: Path) -> None:
     docker.answer(registry={f"a:1@{DIGEST}": DIGEST})
     assert resolve_base(f"a:1@{DIGEST}", tmp_path).reference == "a:1"
+
+
+def test_a_pinned_base_is_that_digest_from_wherever_it_can_be_had(docker: Docker, tmp_path: Path) -> None:
+    pinned = f"{STAND_IN}@{DIGEST}"
+    found = Base(reference=STAND_IN, digest=DIGEST, context=f"docker-image://{pinned}", pinned=True)
+    docker.answer(registry={pinned: DIGEST, STAND_IN: "sha256:other"})
+    assert resolve_base(pinned, tmp_path) == found
+    sources._digest_in_registry.cache_clear()
+    docker.answer(registry={}, images={pinned: DIGEST})
+    assert resolve_base(pinned, tmp_path) == replace(found, why=NO_SUCH_HOST)
+    sources._digest_in_registry.cache_clear()
+    # The engine has another image of that name.
+    docker.answer(images={STAND_IN: "sha256:other"})
+    layout = made(tmp_path)
+    assert resolve_base(pinned, tmp_path) == Base(
+        reference=STAND_IN,
+        digest=DIGEST,
+        context=f"oci-layout://{layout}@{DIGEST}",
+        stand_in=True,
+        why=NO_SUCH_HOST,
+        pinned=True,
+    )
 
 
 def test_a_registry_is_asked_once_for_a_reference(docker: Docker, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_list_prints_the_images_of_all_families_or_of_one(tasks: Tasks) -> None:
     rows = json.loads(tasks.run("list", "--format", "json").stdout)
     assert [row["id"] for row in rows] == ["app:1", "other:1"]
     assert rows[0] == {
-        "id": "app:1", "family": "fam", "repository": "app", "tag": "1", "stage": "app", "base": "python:3.11",
+        "id": "app:1", "family": "fam", "repository": "app", "tag": "1", "stage": "app", "base": "python:3.11", "base digest": None,
         "versions": {"python": "3.11"}, "platforms": ["linux/amd64"], "gpu": False, "state": "active",
         "reason": None, "since": None,
     }  # fmt: skip

@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scripts.build.rootfs import COMMON, EPOCH, make_rootfs, mmdebstrap_options, run
-from scripts.errors import BuildError
+from scripts.errors import BuildError, UsageError
+from scripts.recipe.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from scripts.recipe.matrix import ImageSpec
 
 STAND_IN: Final = Path(__file__).with_name("standin")
 BASE_PACKAGES: Final = ("ca-certificates", "netbase", "tzdata")
@@ -85,6 +88,17 @@ STAND_INS: Final = {
 def default_cache() -> Path:
     """Where stand-ins are kept unless the caller says otherwise: ``images/bases`` in the user's cache directory."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "images" / "bases"
+
+
+def references_of(specs: Iterable[ImageSpec], family: str | None, version: str | None) -> tuple[str, ...]:
+    """The bases of the chosen images that there are stand-ins for.
+
+    :raises UsageError: if there is none.
+    """
+    found = tuple(dict.fromkeys(spec.base for spec in select(specs, family, version) if spec.base in STAND_INS))
+    if not found:
+        raise UsageError(f"none of these images has a stand-in base; those that have one: {', '.join(STAND_INS)}")
+    return found
 
 
 def find_stand_in(reference: str, cache: Path) -> StandIn | None:

@@ -20,7 +20,7 @@ from scripts.build.plan import Action, plan_build, recipe_commit
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import context_files
+from scripts.recipe.inputs import context_files, is_lock
 from scripts.recipe.lock import parse_layer
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
         base = step.base
         dockerfile = load_dockerfile(spec.dockerfile)
         files = context_files(settings.root, spec, dockerfile)
-        pins = [pin for path in files if "locks" in path.parts for pin in parse_layer(path.read_text("utf-8"))]
+        pins = [pin for path in files if is_lock(settings.root, path) for pin in parse_layer(path.read_text("utf-8"))]
         refuse_stale_lock(spec, pins)
         torch = find_torch_wheels(spec, pins, settings.wheels)
         contexts = {"uv": str(uv), **({base.reference: base.context} if base.context else {})}
@@ -104,18 +104,16 @@ def provide_bases(steps: Sequence[Step], settings: Settings, say: Callable[[str]
 
     :raises BuildError: if a stand-in cannot be made.
     """
-    bases: dict[str, Base] = {}
-    for base in (step.base for step in steps):
-        if base.reference in bases:
-            continue
+    bases: dict[Base, Base] = {}
+    for base in dict.fromkeys(step.base for step in steps):  # not by name: two rows may pin one to different digests
         if base.stand_in:
             say(f"{base.reference}: USING A STAND-IN BASE: the real one could not be resolved: {base.why}")
         elif base.why:
             say(f"{base.reference}: using the engine's copy: its registry did not answer: {base.why}")
-        bases[base.reference] = provide_stand_in(base, settings.cache / "bases", say)
+        bases[base] = provide_stand_in(base, settings.cache / "bases", say)
     return tuple(
         step
-        if (base := bases[step.base.reference]) == step.base
+        if (base := bases[step.base]) == step.base
         else plan_build(step.spec, base, layout.load_record(settings.out, step.spec.id), settings)
         for step in steps
     )

@@ -14,7 +14,7 @@ from scripts.build.sources import Base, resolve_base
 from scripts.build.vcs import DIRTY, Commit, last_commit
 from scripts.errors import BuildError
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import Recipe, context_files, recipe_of, summarise
+from scripts.recipe.inputs import Recipe, context_files, ignore_file, recipe_of, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,15 +47,18 @@ class Step:
 def plan_builds(specs: Sequence[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     """The step of each image."""
     cache = settings.cache / "bases"
-    references = list(dict.fromkeys(spec.base for spec in specs))
+    references = list(dict.fromkeys(spec.pinned_base for spec in specs))
     with ThreadPoolExecutor(max_workers=8) as pool:
         bases = dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
-    return tuple(plan_build(spec, bases[spec.base], load_record(settings.out, spec.id), settings) for spec in specs)
+    return tuple(
+        plan_build(spec, bases[spec.pinned_base], load_record(settings.out, spec.id), settings) for spec in specs
+    )
 
 
 def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
     """The last commit that touched what a build of ``spec`` can see."""
-    return last_commit(root, [*context_files(root, spec, dockerfile), spec.dockerfile])
+    ignored = ignore_file(root, spec)
+    return last_commit(root, [*context_files(root, spec, dockerfile), spec.dockerfile, *([ignored] if ignored else [])])
 
 
 def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Settings) -> Step:
@@ -70,7 +73,7 @@ def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Set
     elif settings.force:
         action, why = Action.BUILD, settings.force
     elif changed := recipe.changed(record.recipe):
-        action, why = Action.BUILD, summarise(changed)
+        action, why = Action.BUILD, summarise(changed, record.recipe, recipe.parts)
     elif record.commit.endswith(DIRTY) and not recipe_commit(settings.root, spec, dockerfile).dirty:
         action, why = Action.BUILD, "built before its recipe was committed, and labelled so"
     else:
@@ -100,6 +103,7 @@ def plan_row(step: Step) -> dict[str, Any]:
         "why": step.why,
         "base": step.base.reference,
         "base digest": step.base.digest,
+        "pinned": step.base.pinned,
         "stand-in": step.base.stand_in,
         "recipe": step.recipe.hash,
     }

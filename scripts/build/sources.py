@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,18 +42,30 @@ class Base:
     stand_in: bool = False
     why: str = ""
     """Why the real base is not used."""
+    pinned: bool = False
+    """Whether versions.toml says which digest it is."""
 
 
 def resolve_base(reference: str, cache_directory: Path) -> Base:
-    """Find the digest of a base in its registry, else in the engine, else take its stand-in, made already or not."""
-    name = reference.partition("@")[0]
+    """Find a base in its registry, else in the engine, else take its stand-in, made already or not.
+
+    One that is pinned (``NAME:TAG@sha256:...``) is that digest and no other: its tag may have moved on.
+    """
+    name, _, pin = reference.partition("@")
     digest, complaint = _digest_in_registry(reference)
+    why = ""
     if digest is None and (local := _digest_in_engine(reference)):
-        return Base(reference=name, digest=local, context=f"docker-image://{name}@{local}", why=complaint)
-    if digest is not None:
-        return Base(reference=name, digest=digest, context=f"docker-image://{name}@{digest}")
-    stand_in = find_stand_in(name, cache_directory)
-    return _as_base(name, stand_in, complaint)
+        digest, why = local, complaint
+    if digest is None:
+        return replace(_as_base(name, find_stand_in(name, cache_directory), complaint), pinned=bool(pin))
+    digest = pin or digest
+    context = f"docker-image://{name}@{digest}"
+    return Base(reference=name, digest=digest, context=context, why=why, pinned=bool(pin))
+
+
+def latest_digest(name: str) -> tuple[str | None, str]:
+    """The digest that a tag has in its registry now, or None and why it could not be had."""
+    return _digest_in_registry(name)
 
 
 def provide_stand_in(base: Base, cache_directory: Path, say: Callable[[str], None]) -> Base:
@@ -64,9 +76,10 @@ def provide_stand_in(base: Base, cache_directory: Path, say: Callable[[str], Non
     if not base.stand_in or base.digest:
         return base
     try:
-        return _as_base(base.reference, make_stand_in(base.reference, cache_directory, say=say), base.why)
+        made = _as_base(base.reference, make_stand_in(base.reference, cache_directory, say=say), base.why)
     except BuildError as error:
         raise BuildError(f"{base.reference} could not be resolved: {base.why}\n{error}") from error
+    return replace(made, pinned=base.pinned)
 
 
 def _as_base(name: str, stand_in: StandIn | None, why: str) -> Base:

@@ -105,7 +105,9 @@ class Row(_Table):
     version: Version
     """What --version selects; unique in the family."""
     base: Annotated[str, StringConstraints(pattern=BASE)]
-    """Reference of the base image, in the familiar form: python:3.11-slim-bookworm, nvcr.io/nvidia/cuda:..."""
+    """Reference of the base image, in the familiar form: python:3.11-slim-bookworm, nvcr.io/nvidia/cuda:...
+
+    With @sha256:... behind the tag it is pinned (`invoke bases --refresh` writes that)."""
     python: MinorVersion
     """The Python that runs in the image, such as "3.11"."""
     cuda: MinorVersion | None = None
@@ -130,6 +132,16 @@ class Row(_Table):
     """As in defaults."""
     args: dict[ArgName, str] = {}
     """As in defaults; those of the row win."""
+
+    @property
+    def base_name(self) -> str:
+        """The base without its pin."""
+        return self.base.partition("@")[0]
+
+    @property
+    def base_digest(self) -> str | None:
+        """The digest that the base is pinned to, if it is."""
+        return self.base.partition("@")[2] or None
 
 
 class Manifest(_Table):

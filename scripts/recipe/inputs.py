@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
+from scripts.recipe.lock import parse_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from scripts.recipe.dockerfile import Dockerfile
     from scripts.recipe.matrix import ImageSpec
+
+# A locked distribution's part has its version, so that a later plan can name what moved and not just the file.
+PIN = "pin "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,19 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
     return tuple(sorted(found))
 
 
+def ignore_file(root: Path, spec: ImageSpec) -> Path | None:
+    """The file that keeps things out of the build context: the Dockerfile's own, else the context's (as BuildKit)."""
+    for path in (spec.dockerfile.with_name(f"{spec.dockerfile.name}.dockerignore"), root / ".dockerignore"):
+        if path.is_file():
+            return path
+    return None
+
+
+def is_lock(root: Path, path: Path) -> bool:
+    """Whether a file of the build context is a layer of a lock: ``FAMILY/locks/VERSION/LAYER.txt``."""
+    return path.relative_to(root).parts[1:2] == ("locks",)
+
+
 def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]) -> Recipe:
     """The recipe of an image.
 
@@ -78,21 +95,36 @@ def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str,
         parts[f"stage {stage.name}"] = _sha256(f"{text}\n{dockerfile.expand(text, {})}".encode())
     for path in context_files(root, spec, dockerfile):
         parts[path.relative_to(root).as_posix()] = _file_digest(path)
+        if is_lock(root, path):
+            parts |= {f"{PIN}{pin.name}": pin.version for pin in parse_layer(path.read_text(encoding="utf-8"))}
+    if ignored := ignore_file(root, spec):
+        parts[ignored.relative_to(root).as_posix()] = _file_digest(ignored)
     return Recipe(parts=parts)
 
 
-def summarise(changed: Iterable[str]) -> str:
-    """The names of changed parts as one reason: what kind of change it is, then which."""
-    return "; ".join(_kinds(tuple(changed)))
+def summarise(
+    changed: Iterable[str], before: Mapping[str, str] | None = None, after: Mapping[str, str] | None = None
+) -> str:
+    """The names of changed parts as one reason: what kind of change it is, then which.
+
+    :param before: the parts of the earlier build, and ``after``: those of now; with both, packages are named.
+    """
+    return "; ".join(_kinds(tuple(changed), before or {}, after or {}))
 
 
-def _kinds(changed: tuple[str, ...]) -> Iterator[str]:
+def _kinds(changed: tuple[str, ...], before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     locks = [name for name in changed if "/locks/" in name]
+    pins = [name for name in changed if name.startswith(PIN)]
     settings = [name for name in changed if name.startswith(("setting ", "arg ", "platforms"))]
-    rest = [name for name in changed if name not in {*locks, *settings, "base"}]
+    rest = [name for name in changed if name not in {*locks, *pins, *settings, "base"}]
     if "base" in changed:
         yield "base moved"
-    if locks:
+    if pins and any(name.startswith(PIN) for name in before):  # a record of before pins were kept names none
+        moved = [
+            f"{name.removeprefix(PIN)} {before.get(name, '(new)')} -> {after.get(name, '(gone)')}" for name in pins
+        ]
+        yield f"lock changed: {_few(moved)}"
+    elif locks:
         yield f"lock changed: {_few([name.rpartition('/')[2].removesuffix('.txt') for name in locks])}"
     if rest or settings:
         # A file says more than the stages that use it.

@@ -6,7 +6,7 @@ in it). This module decides and renders; resolving is done by uv (``scripts/buil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -33,6 +33,8 @@ class Pin:
     version: str
     hashes: tuple[str, ...] = ()
     why: str = ""
+    marker: str = ""
+    """Environment marker (PEP 508) where not all platforms of the row have it."""
 
 
 def lock_directory(family: Family, row: Row) -> Path:
@@ -91,12 +93,13 @@ def render_layer(pins: Iterable[Pin]) -> str:
     """A layer's requirements file."""
     lines = ["# Made by `invoke lock`; do not edit."]
     for pin in pins:
+        requirement = f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}"
         if pin.hashes:
-            lines += [f"{pin.name}=={pin.version} \\"]
+            lines += [f"{requirement} \\"]
             lines += [f"    --hash=sha256:{digest} \\" for digest in pin.hashes]
             lines[-1] = lines[-1].removesuffix(" \\")
         else:
-            lines += [f"# no hash: {pin.why}", f"{pin.name}=={pin.version}"]
+            lines += [f"# no hash: {pin.why}", requirement]
     return "\n".join(lines) + "\n"
 
 
@@ -109,11 +112,11 @@ def parse_layer(text: str) -> tuple[Pin, ...]:
         if item.startswith("# no hash: "):
             why = item.removeprefix("# no hash: ")
         elif item.startswith("--hash=sha256:") and pins:
-            last = pins[-1]
-            pins[-1] = Pin(name=last.name, version=last.version, hashes=(*last.hashes, item[len("--hash=sha256:") :]))
+            pins[-1] = replace(pins[-1], hashes=(*pins[-1].hashes, item[len("--hash=sha256:") :]))
         elif item and not item.startswith("#"):
-            name, _, version = item.partition("==")
-            pins.append(Pin(name=name, version=version, why=why))
+            requirement, _, marker = item.partition(" ; ")
+            name, _, version = requirement.partition("==")
+            pins.append(Pin(name=name, version=version, why=why, marker=marker))
             why = ""
     return tuple(pins)
 

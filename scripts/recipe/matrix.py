@@ -39,6 +39,9 @@ class ImageSpec:
     stage: str
     dockerfile: Path
     base: str
+    """Reference of the base image with its tag; the pin is apart."""
+    base_digest: str | None
+    """The digest that versions.toml pins the base to."""
     python: str
     cuda: str | None
     packages: Mapping[str, str]
@@ -55,12 +58,12 @@ class ImageSpec:
     @property
     def build_args(self) -> dict[str, str]:
         """Build arguments: the row's own and those that every Dockerfile has."""
-        return {
-            **self.args,
-            "BASE_IMAGE": self.base.partition("@")[0],
-            "PYTHON_VERSION": self.python,
-            "ROW": self.version,
-        }
+        return {**self.args, "BASE_IMAGE": self.base, "PYTHON_VERSION": self.python, "ROW": self.version}
+
+    @property
+    def pinned_base(self) -> str:
+        """The base as it is to be asked for: with its digest where it is pinned."""
+        return f"{self.base}@{self.base_digest}" if self.base_digest else self.base
 
     @property
     def target(self) -> str:
@@ -173,7 +176,8 @@ def _expand_row(
                 version=row.version,
                 stage=name,
                 dockerfile=family.dockerfile,
-                base=row.base,
+                base=row.base_name,
+                base_digest=row.base_digest,
                 python=row.python,
                 cuda=row.cuda,
                 packages=_packages_of(family, dockerfile, name, row),

@@ -12,6 +12,7 @@ from scripts.recipe.faults import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from scripts.recipe.family import Family, Row
     from scripts.recipe.matrix import ImageSpec
 
 
@@ -76,6 +77,32 @@ def select_buildable(
     return active
 
 
+def select_rows(
+    families: Iterable[Family], family: str | None = None, version: str | None = None, *, every: bool = False
+) -> tuple[tuple[Family, Row], ...]:
+    """Rows of version manifests: those that are active, of ``family``; the one of ``version`` whatever its state.
+
+    :param every: frozen and deprecated rows too.
+    :raises UsageError: for a name that does not exist, with the nearest that does.
+    """
+    known = {item.name: item for item in families}
+    if family is not None and family not in known:
+        raise UsageError(f'no family "{family}"{did_you_mean(family, known)}')
+    rows = [(owner, row) for owner in known.values() if family in {None, owner.name} for row in owner.manifest.image]
+    if version is not None:
+        versions = dict.fromkeys(row.version for _, row in rows)
+        if version not in versions:
+            owner = f"{family} has " if family else ""
+            raise UsageError(f'{owner}no version "{version}"{did_you_mean(version, versions)}')
+        return tuple((owner, row) for owner, row in rows if row.version == version)
+    return tuple((owner, row) for owner, row in rows if every or is_active(owner, row))
+
+
+def is_active(family: Family, row: Row) -> bool:
+    """Whether a row is maintained: neither frozen nor deprecated."""
+    return (row.state or family.manifest.defaults.state) is State.ACTIVE
+
+
 def narrow_platforms(specs: Iterable[ImageSpec], platforms: tuple[str, ...]) -> tuple[ImageSpec, ...]:
     """The images for some of their platforms only.
 
@@ -101,6 +128,7 @@ def image_row(spec: ImageSpec) -> dict[str, Any]:
         "tag": spec.tag,
         "stage": spec.stage,
         "base": spec.base,
+        "base digest": spec.base_digest,
         "versions": versions,
         "platforms": list(spec.platforms),
         "gpu": spec.gpu,

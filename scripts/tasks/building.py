@@ -1,4 +1,4 @@
-"""Tasks of recipes and builds: list, plan, build, bake, bases, lock, doctor.
+"""Tasks of recipes and builds: list, plan, build, bake, doctor.
 
 What takes long to import is imported by the tasks that need it: ``invoke list`` answers at once.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 from invoke import Context, Exit
 
 from scripts.console import command, say, show
-from scripts.errors import UsageError
 from scripts.workplace import checked_progress, here, plan_of, show_plan
 
 
@@ -115,45 +114,6 @@ def bake(
 
 
 @command
-def bases(c: Context, family: str | None = None, version: str | None = None, format: str = "table") -> None:
-    """Make the stand-in bases, of all rows that have one or of those named; what is made is kept."""
-    from scripts.build.bases import STAND_INS, make_stand_in
-    from scripts.build.engine import require_engine
-    from scripts.recipe.selection import select
-
-    references = dict.fromkeys(
-        spec.base for spec in select(here(c).images(), family, version) if spec.base in STAND_INS
-    )
-    if not references:
-        raise UsageError(f"none of these images has a stand-in base; those that have one: {', '.join(STAND_INS)}")
-    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
-    cache = here(c).settings(c).cache / "bases"
-    made = [make_stand_in(reference, cache, say=say) for reference in references]
-    rows = [{"base": item.reference, "digest": item.digest, "layout": str(item.layout)} for item in made]
-    show(rows, format, {"base": None, "digest": 19})
-
-
-@command
-def lock(
-    c: Context,
-    family: str,
-    version: str | None = None,
-    upgrade: bool = False,
-    check: bool = False,
-) -> None:
-    """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
-    from scripts.build import locking
-
-    if check:
-        locking.check(here(c).root, here(c).families(), family, version)
-        return
-    for line in locking.write(
-        here(c).root, here(c).families(), family, version, here(c).settings(c).wheels, upgrade=upgrade
-    ):
-        say(line)
-
-
-@command
 def doctor(c: Context, format: str = "table") -> None:
     """Say what this machine has of what the tasks need, and how to get what it lacks."""
     from scripts.doctor import examine, rows_of
@@ -164,4 +124,4 @@ def doctor(c: Context, format: str = "table") -> None:
         raise Exit("something that builds need is lacking: see the column fix", code=3)
 
 
-TASKS = (list_, plan, build, bake, bases, lock, doctor)
+TASKS = (list_, plan, build, bake, doctor)
