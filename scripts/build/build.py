@@ -74,6 +74,8 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
                 contexts=contexts,
                 args=args,
                 secrets=secrets,
+                cache_to=settings.cache_to,
+                cache_from=settings.cache_from,
             )
         )
     return tuple(builds)

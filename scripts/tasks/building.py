@@ -54,6 +54,8 @@ def build(
     set: list[str] | None = None,
     builder: str | None = None,
     registry: str | None = None,
+    cache_to: str | None = None,
+    cache_from: str | None = None,
     platform: str | None = None,
     progress: str = "auto",
     format: str = "table",
@@ -61,8 +63,10 @@ def build(
     """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
     from scripts.build import build as builds
     from scripts.build.engine import require_engine
+    from scripts.build.layout import directory_of
     from scripts.build.load import load_all
     from scripts.build.plan import refuse_stand_ins
+    from scripts.contents.apt import load_packages, note_packages
 
     specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
     forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
@@ -70,6 +74,8 @@ def build(
         c,
         builder=builder,
         registry=registry,
+        cache_to=cache_to,
+        cache_from=cache_from,
         progress=checked_progress(progress),
         no_cache=no_cache,
         overrides=tuple(set or ()),
@@ -82,7 +88,10 @@ def build(
     if dry_run:
         show_plan(steps, format)
         return
-    builds.carry_out(steps, settings, say)
+    before = {spec.id: load_packages(directory_of(settings.out, spec.id)) for spec in specs}
+    for record in builds.carry_out(steps, settings, say):
+        for update in note_packages(directory_of(settings.out, record.id), record.digest, before[record.id]):
+            say(f"{record.id}: {update}")
     rows = []
     names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
     for row, loaded in load_all(names, settings.out):
