@@ -75,7 +75,7 @@ def test_what_a_later_layer_replaces_or_removes_is_pulled_for_nothing_and_said(t
         f"{SITE}/tor_ch/new": Made(text="n" * 7),
     }
     found = parts_of(tmp_path, [*LAYERS, ("RUN change", later)])
-    assert sizes(found, "image")["of these replaced or removed by later layers"] == 3000 + 500 + 9000 + 100 + 50
+    assert sizes(found, "image")["replaced or removed by later layers"] == 3000 + 500 + 9000 + 100 + 50
     packages = sizes(found, "package")
     assert packages["libc6 (apt)"] == 1
     assert "git (apt)" not in packages

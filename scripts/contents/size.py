@@ -151,7 +151,7 @@ def measure(image: Image, contents: Sequence[Content], most: int = 10) -> tuple[
     hidden = whole - sum(final.values())
     return (
         Part(by="image", name=f"{len(layers)} layers, {len(final)} files", size=whole, pulled=pulled),
-        *([Part(by="image", name="of these replaced or removed by later layers", size=hidden)] if hidden else []),
+        *([Part(by="image", name="replaced or removed by later layers", size=hidden)] if hidden else []),
         *sorted(layers, key=lambda part: -(part.pulled or 0))[:most],
         *(Part(by="package", name=name, size=size) for name, size in packages.most_common(most)),
         *_folders(final, most),
