@@ -35,7 +35,6 @@ OPTIONS = {
     "platform": "OCI platform, such as linux/arm64: of an index; of what is built, comma-separated",
     "cache_to": "repository to write BuildKit's cache to, such as localhost:5000/cache",
     "cache_from": "repository to read BuildKit's cache from",
-    "platform": "only these of the rows' OCI platforms, comma-separated",
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.contents.apt import load_packages, note_packages, parse_status, read_packages, updates
+from scripts.contents.apt import load_packages, note_packages, read_packages, updates
 from tests.layouts import Made, write_layout
 
 if TYPE_CHECKING:
@@ -32,14 +32,6 @@ LAYERS = [
     ("RUN something else", {"etc/x": Made(text="x")}),
     ("COPY /layer/ /", {"var/lib/dpkg/status": Made(text="what is copied in is no package")}),
 ]
-
-
-def test_installed_packages_are_read_by_name() -> None:
-    assert list(parse_status(STATUS).items()) == [("bash", "5.2"), ("openssl", "3.0.1")]
-
-
-def test_nothing_is_read_from_nothing() -> None:
-    assert parse_status("") == {}
 
 
 def test_the_uppermost_database_counts_but_for_layers_that_are_copied(tmp_path: Path) -> None:

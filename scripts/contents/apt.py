@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.build import build as builds
+from scripts.build.layout import directory_of
+from scripts.contents.inventory_system import parse_status
 from scripts.contents.layers import LayerError, entries, load_image, open_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from scripts.build.layout import Record
+    from scripts.build.plan import Step
+    from scripts.build.settings import Settings
     from scripts.contents.layers import Layer
 
 STATUS = "var/lib/dpkg/status"
-RECORD = "apt.txt"
+NOTE = "apt.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +35,6 @@ class Update:
         if self.before and self.after:
             return f"the distribution updated {self.name} {self.before} to {self.after}"
         return f"{self.name} {self.after} is new" if self.after else f"{self.name} {self.before} is gone"
-
-
-def parse_status(text: str) -> dict[str, str]:
-    """Name and version of each installed package (Debian Policy, "Control files and their fields"; dpkg(1)).
-
-    A package that is installed for several architectures counts once.
-    """
-    packages = {}
-    for paragraph in text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[:1] != " ")
-        if fields.get("Status", "").endswith(" installed") and "Package" in fields:
-            packages[fields["Package"]] = fields.get("Version", "")
-    return dict(sorted(packages.items()))
 
 
 def updates(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Update, ...]:
@@ -62,7 +55,7 @@ def read_packages(layout: Path, digest: str) -> dict[str, str]:
     """
     for layer in reversed(load_image(layout, digest).layers):
         if not layer.created_by.startswith("COPY ") and (text := _status(layout, layer)):
-            return parse_status(text)
+            return dict(sorted((package.name, package.version) for package in parse_status(text)))
     return {}
 
 
@@ -72,14 +65,27 @@ def note_packages(layout: Path, digest: str, before: Mapping[str, str]) -> tuple
     :param before: those of the build before it, where there was one; what differs is given.
     """
     packages = read_packages(layout, digest)
-    (layout / RECORD).write_text("".join(f"{name}={version}\n" for name, version in packages.items()), encoding="utf-8")
+    (layout / NOTE).write_text("".join(f"{name}={version}\n" for name, version in packages.items()), encoding="utf-8")
     return updates(before, packages) if before else ()
+
+
+def build_and_note(steps: Sequence[Step], settings: Settings, say: Callable[[str], None]) -> tuple[Record, ...]:
+    """Carry out a plan, note the packages of what was built, and say which were updated since the build before.
+
+    :raises BuildError: as ``carry_out``.
+    """
+    before = {step.spec.id: load_packages(directory_of(settings.out, step.spec.id)) for step in steps}
+    records = builds.carry_out(steps, settings, say)
+    for record in records:
+        for update in note_packages(directory_of(settings.out, record.id), record.digest, before[record.id]):
+            say(f"{record.id}: {update}")
+    return records
 
 
 def load_packages(layout: Path) -> dict[str, str]:
     """What ``note_packages`` noted; empty where it did not."""
     try:
-        lines = (layout / RECORD).read_text(encoding="utf-8").splitlines()
+        lines = (layout / NOTE).read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
     return {name: version for name, _, version in (line.partition("=") for line in lines)}

@@ -61,12 +61,10 @@ def build(
     format: str = "table",
 ) -> None:
     """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
-    from scripts.build import build as builds
     from scripts.build.engine import require_engine
-    from scripts.build.layout import directory_of
     from scripts.build.load import load_all
     from scripts.build.plan import refuse_stand_ins
-    from scripts.contents.apt import load_packages, note_packages
+    from scripts.contents.apt import build_and_note
 
     specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
     forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
@@ -88,10 +86,7 @@ def build(
     if dry_run:
         show_plan(steps, format)
         return
-    before = {spec.id: load_packages(directory_of(settings.out, spec.id)) for spec in specs}
-    for record in builds.carry_out(steps, settings, say):
-        for update in note_packages(directory_of(settings.out, record.id), record.digest, before[record.id]):
-            say(f"{record.id}: {update}")
+    build_and_note(steps, settings, say)
     rows = []
     names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
     for row, loaded in load_all(names, settings.out):
