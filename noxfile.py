@@ -151,6 +151,13 @@ def release(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def reproduce(session: nox.Session) -> None:
+    """Build an image twice without cache and compare. After --: REPO:TAG (python:3.11), --cold, --keep."""
+    _install(session)
+    session.run("python", "-m", "scripts.contents.reproduce", *session.posargs)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
 def faults(session: nox.Session) -> None:
     """Plant faults in images that were built, and see each caught by the smoke check that should."""
     _install(session)

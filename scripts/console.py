@@ -33,6 +33,8 @@ OPTIONS = {
     "registry": "registry and organisation to name the images for, such as localhost:5000",
     "builder": "buildx builder to build with",
     "platform": "OCI platform, such as linux/arm64: of an index; of what is built, comma-separated",
+    "cache_to": "repository to write BuildKit's cache to, such as localhost:5000/cache",
+    "cache_from": "repository to read BuildKit's cache from",
     "progress": "BuildKit's progress: auto, plain, tty, rawjson or quiet",
     "real_bases": "refuse stand-in bases",
     "dry_run": "show what would be done and stop",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.build.bake import EXPORTER, LABELS, Build, Secret, labels, render_bake
+from scripts.build.bake import CACHE, EXPORTER, LABELS, Build, Secret, labels, render_bake
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.recipe.selection import select_buildable
 
@@ -109,6 +109,23 @@ def test_arguments_of_this_machine_win_over_the_rows(spec: ImageSpec) -> None:
 def test_no_cache_is_said_only_when_asked_for(spec: ImageSpec) -> None:
     assert target(build_of(spec), no_cache=True)["no-cache"] is True
     assert "no-cache" not in target(build_of(spec))
+
+
+def test_no_cache_of_steps_is_written_or_read_unless_asked_for(spec: ImageSpec) -> None:
+    assert not {"cache-to", "cache-from"} & target(build_of(spec)).keys()
+
+
+def test_a_repository_keeps_the_cache_of_each_image_under_its_own_tag(spec: ImageSpec) -> None:
+    found = target(build_of(spec, cache_to="localhost:5000/cache", cache_from="localhost:5000/cache"))
+    reference = f"type=registry,ref=localhost:5000/cache:{spec.target}"
+    assert found["cache-from"] == [reference]
+    options = ",".join(f"{name}={value}" for name, value in CACHE.items())
+    assert found["cache-to"] == [f"{reference},{options}"]
+
+
+def test_options_of_a_cache_are_passed_on(spec: ImageSpec) -> None:
+    found = target(build_of(spec, cache_to="type=local,dest=/${x}"))
+    assert found["cache-to"] == ["type=local,dest=/$${x}"]
 
 
 def test_contexts_and_secrets_are_left_out_where_there_are_none(spec: ImageSpec) -> None:

@@ -18,7 +18,6 @@ from scripts.build import build as builds
 from scripts.build.bases import STAND_INS, StandIn
 from scripts.build.build import build_images, carry_out, prepare, provide_bases, refuse_stale_lock, run_foreground
 from scripts.build.layout import directory_of, load_record
-from scripts.build.load import load_all
 from scripts.build.plan import Action, Step, plan_builds
 from scripts.build.settings import Settings
 from scripts.errors import BuildError, UsageError
@@ -195,45 +194,19 @@ def test_a_lock_with_another_version_than_the_tag_promises_is_refused(settings: 
     )
 
 
-def test_what_was_built_is_loaded_under_the_name_of_the_registry_and_once(settings: Settings, docker: Docker) -> None:
+def test_a_build_is_given_the_whole_blobs_of_the_one_before_and_keeps_its_own(
+    settings: Settings,
+) -> None:
     built(settings)
-    ((row, loaded),) = load_all([("app:1", "r/app:1")], settings.out)
-    assert loaded
-    assert docker.images == {"r/app:1": row["digest"]}
-    assert (row["id"], row["reference"], row["stand-in"]) == ("app:1", "r/app:1", False)
-    assert row["layout"] == str(settings.out / "app_1")
-    ((_, again),) = load_all([("app:1", "r/app:1")], settings.out)
-    assert not again
-    assert docker.calls("image", "rm") == []
-
-
-def test_the_image_that_had_the_name_before_is_removed(settings: Settings, docker: Docker) -> None:
-    built(settings)
-    docker.answer(images={"r/app:1": "sha256:old"})
-    list(load_all([("app:1", "r/app:1")], settings.out))
-    assert docker.calls("image", "rm") == [["image", "rm", "sha256:old"]]
-
-
-def test_an_image_that_has_another_name_too_is_kept(settings: Settings, docker: Docker) -> None:
-    built(settings)
-    docker.answer(images={"r/app:1": "sha256:old", "mine/keep:1": "sha256:old"})
-    list(load_all([("app:1", "r/app:1")], settings.out))
-    assert docker.calls("image", "rm") == []
-
-
-def test_an_engine_that_does_not_take_an_image_is_quoted(settings: Settings, docker: Docker) -> None:
-    built(settings)
-    docker.answer(load="fail")
-    with pytest.raises(BuildError) as caught:
-        list(load_all([("app:1", "r/app:1")], settings.out))
-    said = "Error response from daemon: no space left on device"
-    assert str(caught.value) == f"r/app:1: the engine did not take the image: {said}"
-
-
-def test_what_was_not_built_cannot_be_loaded(settings: Settings) -> None:
-    with pytest.raises(BuildError) as caught:
-        list(load_all([("app:1", "r/app:1")], settings.out))
-    assert str(caught.value) == "app:1: not built"
+    blobs = settings.out / "app_1" / "blobs" / "sha256"
+    first = {path.name: path.stat().st_ino for path in blobs.iterdir()}
+    (layer,) = [path for path in blobs.iterdir() if path.read_bytes() == b"layer"]
+    built(replace(settings, force="again", source="https://example.com/other"))
+    assert layer.stat().st_ino == first[layer.name]
+    layer.write_bytes(b"damaged")
+    built(replace(settings, force="again"))
+    assert layer.read_bytes() == b"layer"
+    assert len(list(blobs.iterdir())) == 3  # the manifest, the config and the layer, and none of a build before
 
 
 def test_an_interrupted_command_has_ended_when_the_interruption_goes_on(tmp_path: Path) -> None:

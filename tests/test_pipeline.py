@@ -73,7 +73,7 @@ class World:
         action = Action.NOTHING if same else Action.BUILD
         return Step(spec=spec, base=base, recipe=Recipe(parts={}), action=action, why="recipe changed: stage app")
 
-    def build(self, steps: Sequence[Step], *_: Any) -> None:
+    def build(self, steps: Sequence[Step], *_: Any) -> tuple[()]:
         for step in steps:
             if step.action is Action.NOTHING:
                 continue
@@ -84,6 +84,7 @@ class World:
             record = self.out / step.spec.id.replace(":", "_") / "build.json"
             content = {**json.loads(record.read_text()), "recipe": {"content": self.content[step.spec.id]}}
             record.write_text(json.dumps(content))
+        return ()
 
     def subject(self, spec: ImageSpec, *_: Any) -> Subject:
         digest = json.loads((self.out / spec.id.replace(":", "_") / "build.json").read_text())["digest"]

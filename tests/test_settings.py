@@ -9,6 +9,8 @@ from typing import Any
 from scripts.build.settings import load_settings
 
 CONFIGURED = {
+    "cache_to": "",
+    "cache_from": "",
     "registry": "quay.io/org/",
     "source": "https://example.com/images",
     "builder": "",

@@ -23,6 +23,15 @@ LABELS = "ai.vessl.images"
 # image), and the Dockerfiles give every file a fixed time where it is made, which also keeps a layer's digest when
 # SOURCE_DATE_EPOCH moves on; tests/integration/test_images.py looks at the layers.
 EXPORTER: Mapping[str, str] = {"oci-mediatypes": "true", "compression": "zstd"}
+# All stages, as most of the time goes into those that are no part of the image themselves. As an image manifest, since
+# quay.io refuses the index that BuildKit before 0.21 writes; zstd, or each layer would be compressed a second time.
+CACHE: Mapping[str, str] = {
+    "mode": "max",
+    "image-manifest": "true",
+    "oci-mediatypes": "true",
+    "compression": "zstd",
+    "ignore-error": "true",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,9 @@ class Build:
     args: Mapping[str, str] = field(default_factory=dict)
     """Build arguments that this machine decides."""
     secrets: tuple[Secret, ...] = ()
+    cache_to: str = ""
+    """Where BuildKit is to write what it made of each step, see ``_cache``; empty: nowhere."""
+    cache_from: str = ""
 
 
 def render_bake(builds: Iterable[Build], *, root: Path, no_cache: bool = False) -> str:
@@ -101,9 +113,20 @@ def _target(build: Build, root: Path, *, no_cache: bool) -> dict[str, Any]:
         target["secret"] = [
             _options({"type": "file", "id": secret.id, "src": str(secret.path)}) for secret in build.secrets
         ]
+    if build.cache_from:
+        target["cache-from"] = [_cache(build.cache_from, spec.target, {})]
+    if build.cache_to:
+        target["cache-to"] = [_cache(build.cache_to, spec.target, CACHE)]
     if no_cache:
         target["no-cache"] = True
     return target
+
+
+def _cache(place: str, target: str, options: Mapping[str, str]) -> str:
+    """A cache of BuildKit's: ``TYPE=…`` options as they are, or a repository that has one tag for each image."""
+    if "=" in place:
+        return _literal(place)
+    return _options({"type": "registry", "ref": f"{place}:{target}", **options})
 
 
 def _exporter(build: Build) -> str:

@@ -74,6 +74,8 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
                 contexts=contexts,
                 args=args,
                 secrets=secrets,
+                cache_to=settings.cache_to,
+                cache_from=settings.cache_from,
             )
         )
     return tuple(builds)
@@ -156,6 +158,8 @@ def build_images(
         builds = [
             replace(build, output=stack.enter_context(layout.partial(settings.out, build.spec.id))) for build in builds
         ]
+        for build in builds if not settings.no_cache else ():
+            layout.seed(settings.out, build.spec.id, build.output)
         metadata = _bake(builds, settings)
         records = []
         for build in builds:
@@ -163,6 +167,7 @@ def build_images(
             told = metadata.get(spec.target, {}).get("containerimage.digest", "nothing that it tells")
             if told != descriptor.digest:
                 raise BuildError(f"{spec.id}: the layout holds {descriptor.digest}, BuildKit made {told}")
+            layout.drop_others(build.output)
             record = Record(
                 id=spec.id,
                 digest=descriptor.digest,

@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -84,6 +85,31 @@ def partial(out: Path, image_id: str) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def seed(out: Path, image_id: str, work: Path) -> None:
+    """Give a build the blobs that the one before it has: what did not change is then not sent by the builder again.
+
+    Links, and only of blobs that are whole, so that no damage goes from one build into the next.
+    """
+    blobs = work / "blobs" / "sha256"
+    for blob in (directory_of(out, image_id) / "blobs" / "sha256").glob("*"):
+        with blob.open("rb") as data:
+            whole = hashlib.file_digest(data, "sha256").hexdigest() == blob.name
+        if whole:
+            blobs.mkdir(parents=True, exist_ok=True)
+            (blobs / blob.name).hardlink_to(blob)
+
+
+def drop_others(work: Path) -> None:
+    """Remove the blobs that are no part of the image of a layout, nor its manifest."""
+    blobs = work / "blobs" / "sha256"
+    digest = read_descriptor(work).digest
+    manifest = json.loads((blobs / digest.removeprefix("sha256:")).read_text(encoding="utf-8"))
+    parts = {digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
+    for blob in blobs.iterdir():
+        if f"sha256:{blob.name}" not in parts:
+            blob.unlink()
 
 
 def share_blobs(out: Path, work: Path) -> None:

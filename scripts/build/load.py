@@ -33,18 +33,13 @@ def load_into_engine(record: Record, reference: str, out: Path) -> bool:
     before = engine_digest(reference)
     if before == record.digest:
         return False
-    command = ["docker", "image", "load", "--quiet"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdin  # noqa: S101 - it was asked for
-        try:
-            write_archive(layout.directory_of(out, record.id), reference, process.stdin)
-        except BrokenPipeError as error:
-            # Closing the archive fails too when Ctrl-C has ended the engine's client; else its reason follows.
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-        said = process.communicate()[0].decode(errors="replace")
-    if process.returncode or engine_digest(reference) != record.digest:
-        raise BuildError(f"{reference}: the engine did not take the image: {said.strip()}")
+    directory = layout.directory_of(out, record.id)
+    # An engine that built the image itself has its layers already, so it is only told of the image. One that lacks a layer
+    # refuses, and must not keep the name of what it could not unpack.
+    if _load(directory, record.digest, reference, layers=False):
+        subprocess.run(["docker", "image", "rm", "--force", reference], capture_output=True, check=False)
+        if complaint := _load(directory, record.digest, reference, layers=True):
+            raise BuildError(f"{reference}: the engine did not take the image: {complaint}")
     if before and not names_of(before):
         # The engine refuses where a container still uses it, which is right.
         subprocess.run(["docker", "image", "rm", before], capture_output=True, check=False)
@@ -58,8 +53,26 @@ def names_of(digest: str) -> list[str]:
     return list(json.loads(done.stdout) or ()) if done.returncode == 0 else [digest]
 
 
-def write_archive(directory: Path, reference: str, stream: IO[bytes]) -> None:
+def _load(directory: Path, digest: str, reference: str, *, layers: bool) -> str:
+    """Run ``docker load`` on a layout; why the engine does not have the image then, or nothing."""
+    command = ["docker", "image", "load", "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdin  # noqa: S101 - it was asked for
+        try:
+            write_archive(directory, reference, process.stdin, layers=layers)
+        except BrokenPipeError as error:
+            # Closing the archive fails too when Ctrl-C has ended the engine's client; else its reason follows.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+        said = process.communicate()[0].decode(errors="replace").strip()
+    taken = process.returncode == 0 and engine_digest(reference) == digest
+    return "" if taken else said or f"docker image load ended with {process.returncode}"
+
+
+def write_archive(directory: Path, reference: str, stream: IO[bytes], *, layers: bool = True) -> None:
     """Write a layout as the tar archive that ``docker load`` reads, with the name in its index.
+
+    :param layers: False: only what describes the image.
 
     The name is no part of the product: the same bytes go to any registry. Its annotation is containerd's
     (https://pkg.go.dev/github.com/containerd/containerd/images#AnnotationImageName).
@@ -71,7 +84,10 @@ def write_archive(directory: Path, reference: str, stream: IO[bytes]) -> None:
         archive.add(directory / "oci-layout", "oci-layout")
         add_text(archive, "index.json", json.dumps(index))
         for blob in sorted((directory / "blobs" / "sha256").iterdir()):
-            archive.add(blob, f"blobs/sha256/{blob.name}")
+            with blob.open("rb") as file:
+                document = file.read(1) == b"{"
+            if layers or document:
+                archive.add(blob, f"blobs/sha256/{blob.name}")
 
 
 def add_text(archive: tarfile.TarFile, name: str, text: str) -> None:

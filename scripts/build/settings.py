@@ -32,6 +32,9 @@ class Settings:
     ca_bundle: str = ""
     index_url: str = ""
     wheels: tuple[Path, ...] = ()
+    cache_to: str = ""
+    """A repository, or options of BuildKit, for the cache of its steps; empty: none. No part of any recipe."""
+    cache_from: str = ""
     progress: str = "auto"
     no_cache: bool = False
     force: str = ""
@@ -48,7 +51,7 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
     """
     cache = configured.cache or Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "images"
     index = configured.index_url or next(filter(None, map(environment.get, INDEX_VARIABLES)), "")
-    chosen = {"builder": configured.builder, "registry": configured.registry}
+    chosen = {name: getattr(configured, name) for name in ("builder", "registry", "cache_to", "cache_from")}
     chosen |= {name: value for name, value in flags.items() if value is not None}
     registry = chosen["registry"].rstrip("/")
     if not REGISTRY.fullmatch(registry):

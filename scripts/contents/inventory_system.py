@@ -48,13 +48,13 @@ def read_packages(tree: Tree) -> tuple[Package, ...]:
     found = {}
     texts = [(tree.read(STATUS) or b"", False), *((content, True) for _, content in tree.find(STATUS_FILES))]
     for content, installed in texts:
-        for package in _paragraphs(content.decode(errors="replace"), installed=installed):
+        for package in parse_status(content.decode(errors="replace"), installed=installed):
             found[package.name, package.architecture] = package
     return tuple(found[key] for key in sorted(found))
 
 
-def _paragraphs(text: str, *, installed: bool) -> Iterator[Package]:
-    """deb-control(5) paragraphs; ``installed`` says what one without a status is."""
+def parse_status(text: str, *, installed: bool = False) -> Iterator[Package]:
+    """The installed packages of deb-control(5) paragraphs; ``installed`` says what one without a status is."""
     for paragraph in re.split(r"\n[ \t]*\n", text):
         fields = {name: value.strip() for name, value in FIELD.findall(paragraph)}
         status = fields.get("Status", "install ok installed" if installed else "").split()

@@ -40,6 +40,17 @@ def select(
     return tuple(chosen)
 
 
+def find(specs: Iterable[ImageSpec], image_id: str) -> ImageSpec:
+    """The image of that id, REPO:TAG.
+
+    :raises UsageError: if there is none, with the nearest that there is.
+    """
+    known = {spec.id: spec for spec in specs}
+    if image_id not in known:
+        raise UsageError(f'no image "{image_id}"{did_you_mean(image_id, known)}')
+    return known[image_id]
+
+
 def select_buildable(
     specs: Iterable[ImageSpec],
     family: str,

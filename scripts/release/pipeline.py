@@ -6,9 +6,9 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from scripts.build import build as builds
 from scripts.build.engine import require_engine
 from scripts.build.plan import Action, plan_builds
+from scripts.contents.apt import build_and_note
 from scripts.errors import ImagesError, SmokeError, UsageError
 from scripts.release.guard import refuse_early
 from scripts.release.lock import locked
@@ -71,7 +71,7 @@ class Pipeline:
         try:
             if any(step.action is not Action.NOTHING for step in wanted):
                 require_engine(may_install=self.may_install, log=self.say)
-                builds.carry_out(wanted, self.settings, self.say)
+                build_and_note(wanted, self.settings, self.say)
                 self.pusher.forget()
         except (ImagesError, OSError) as error:
             yield from (self._failure(step, error) for step in wanted)

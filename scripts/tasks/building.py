@@ -53,15 +53,17 @@ def build(
     set: list[str] | None = None,
     builder: str | None = None,
     registry: str | None = None,
+    cache_to: str | None = None,
+    cache_from: str | None = None,
     platform: str | None = None,
     progress: str = "auto",
     format: str = "table",
 ) -> None:
     """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
-    from scripts.build import build as builds
     from scripts.build.engine import require_engine
     from scripts.build.load import load_all
     from scripts.build.plan import refuse_stand_ins
+    from scripts.contents.apt import build_and_note
 
     specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
     forced = "--force" if force else "--no-cache" if no_cache else "--set" if set else ""
@@ -69,6 +71,8 @@ def build(
         c,
         builder=builder,
         registry=registry,
+        cache_to=cache_to,
+        cache_from=cache_from,
         progress=checked_progress(progress),
         no_cache=no_cache,
         overrides=tuple(set or ()),
@@ -81,7 +85,7 @@ def build(
     if dry_run:
         show_plan(steps, format)
         return
-    builds.carry_out(steps, settings, say)
+    build_and_note(steps, settings, say)
     rows = []
     names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
     for row, loaded in load_all(names, settings.out):

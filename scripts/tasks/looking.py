@@ -1,10 +1,10 @@
-"""The tasks that look at images and change nothing: ``inventory`` and ``diff``."""
+"""The tasks that look at images and change nothing: ``inventory``, ``diff`` and ``size``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.console import command
+from scripts.console import command, show
 from scripts.workplace import here
 
 if TYPE_CHECKING:
@@ -45,4 +45,14 @@ def diff(
         print(PAGES[format](compare(reader.inventory(old), reader.inventory(new))))
 
 
-TASKS = (inventory, diff)
+@command
+def size(c: Context, image: str, registry: str | None = None, format: str = "table") -> None:
+    """Show what the bytes of an image are: its largest layers, packages and folders."""
+    from scripts.contents.size import measure_spec, rows_of
+    from scripts.recipe.selection import find
+
+    rows = rows_of(measure_spec(find(here(c).images(), image), here(c).settings(c, registry=registry)))
+    show(rows, format, {"by": None, "what": 42, "MB": None, "%": None, "pulled MB": None})
+
+
+TASKS = (inventory, diff, size)
