@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
+from scripts.recipe.dockerfile import load_dockerfile
+from scripts.recipe.lock import parse_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from scripts.recipe.dockerfile import Dockerfile
+    from scripts.recipe.lock import Pin
     from scripts.recipe.matrix import ImageSpec
 
 
@@ -57,6 +60,23 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
                     f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}"
                 )
     return tuple(sorted(found))
+
+
+def lock_files(root: Path, spec: ImageSpec) -> tuple[Path, ...]:
+    """The files of the lock that a build of ``spec`` installs from, sorted; none where the base brings the packages.
+
+    :raises UsageError: if one that the Dockerfile names does not exist.
+    """
+    files = context_files(root, spec, load_dockerfile(spec.dockerfile))
+    return tuple(path for path in files if "locks" in path.relative_to(root).parts)
+
+
+def locked_pins(root: Path, spec: ImageSpec) -> tuple[Pin, ...]:
+    """Every distribution that is locked for ``spec``.
+
+    :raises UsageError: as ``lock_files``.
+    """
+    return tuple(pin for path in lock_files(root, spec) for pin in parse_layer(path.read_text("utf-8")))
 
 
 def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]) -> Recipe:

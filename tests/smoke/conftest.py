@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
+import requests
 
 from scripts.recipe.matrix import ImageSpec, expand_all, load_families
+from scripts.smoke.checks import ENGINE_LOST
 from tests.containers import LABEL, RUN, Container, create, remove_left, remove_orphans
+from tests.reaper import Reaper
 from tests.workspaces import ENVIRONMENT, HEADERS, PORTS, make_key, public
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image", required=True, metavar="ID", help="id of the image in the version manifests")
     parser.addoption("--digest", required=True, help="the image in the engine, by its digest")
     parser.addoption("--layout", metavar="DIR", help="its OCI layout, where there is one")
+    parser.addoption("--scans", metavar="DIR", help="where scans of layers are kept")
     parser.addoption("--stand-in", action="store_true", help="its base is a stand-in")
     parser.addoption("--gpu", action="store_true", help="there has to be a GPU")
 
@@ -61,10 +66,11 @@ class Stage:
     """
 
     def __init__(self, image: str, folder: Path) -> None:
+        self.image = image
         self.folder = folder
         self.seconds = 0.0
         self.fault = ""
-        client = docker.from_env(timeout=60)
+        self.client = client = docker.from_env(timeout=60)
         # Not through the entrypoint, nor with a network: what a command finds is the image's own, whatever is broken.
         # And no import writes bytecode, as other checks look whether it is there.
         self.rest = client.containers.create(
@@ -100,6 +106,23 @@ class Stage:
             "folder": str(self.folder),
         }
 
+    def lost(self) -> str:
+        """What went away that no check removes, so that whatever failed since says nothing of the image; empty: nothing."""
+        try:
+            self.client.images.get(self.image)
+            self.rest.reload()
+        except docker.errors.NotFound as error:
+            return f"somebody removed what was being tested: {error.explanation}"
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            return f"the engine does not answer: {error}"
+        return "" if self.rest.status == "running" else "the engine, or somebody, stopped the container of the checks"
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Whether a failure is the image's, or whether there is nothing left to test it with."""
+        if report.failed and (reason := self.lost()):
+            pytest.exit(reason, returncode=ENGINE_LOST)
+
     @pytest.hookimpl
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker of xdist."""
@@ -109,16 +132,26 @@ class Stage:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Set the stage, before xdist starts its workers."""
     config = session.config
-    if not hasattr(config, "workerinput") and not config.getoption("--collect-only"):
+    if hasattr(config, "workerinput") or config.getoption("--collect-only"):
+        return
+    folder = tempfile.TemporaryDirectory(prefix="images-smoke-")
+    config.add_cleanup(folder.cleanup)
+    config.add_cleanup(Reaper(Path(folder.name)).dismiss)
+    config.add_cleanup(_remove_all)
+    try:
         remove_orphans()
-        config.add_cleanup(_remove_all)
-        folder = tempfile.TemporaryDirectory()
-        config.add_cleanup(folder.cleanup)
         config.pluginmanager.register(Stage(config.getoption("--digest"), Path(folder.name)), "smoke-stage")
+    except docker.errors.APIError as error:
+        code = 4 if error.is_client_error() and not isinstance(error, docker.errors.NotFound) else ENGINE_LOST
+        pytest.exit(f"no container of the image starts: {error.explanation}", returncode=code)
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        pytest.exit(f"the engine does not answer: {error}", returncode=ENGINE_LOST)
 
 
 def _remove_all() -> None:
-    remove_left()  # those of the stage, and those of a worker that was killed
+    """Remove the containers of the stage, and those of a worker that was killed."""
+    with suppress(docker.errors.DockerException, requests.RequestException):  # then the next run does
+        remove_left()
 
 
 @pytest.fixture(scope="session")
@@ -180,6 +213,12 @@ def layout(request: pytest.FixtureRequest) -> Path | None:
     """The image's OCI layout, where it was built here."""
     given = request.config.getoption("--layout")
     return Path(given) if given else None
+
+
+@pytest.fixture(scope="session")
+def scans(request: pytest.FixtureRequest) -> Path:
+    """Where scans of layers are kept, by the digest of the layer."""
+    return Path(request.config.getoption("--scans"))
 
 
 @pytest.fixture(scope="session")
