@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -30,7 +31,8 @@ def collect_names(root: Path, spec: ImageSpec) -> tuple[str, ...]:
     :raises SmokeError: if they cannot be collected.
     """
     command = [*PYTEST, *SETTINGS, "--collect-only", f"--image={spec.id}", "--digest=none", CHECKS]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SmokeError(f"{spec.id}: the checks cannot be read:\n{done.stdout.strip()}{done.stderr.strip()}")
     return tuple(sorted(name_of(line) for line in done.stdout.splitlines() if "::" in line))

@@ -16,6 +16,7 @@ from scripts.build.build import run_foreground
 from scripts.errors import BuildError, SmokeError
 from scripts.smoke.checks import CHECKS, ENGINE_LOST, PYTEST, SETTINGS
 from scripts.smoke.record import Outcome, Record, Result, directory_of, hash_checks, overall, save_record
+from scripts.smoke.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +45,11 @@ def run_checks(
     :param gpu: whether a GPU has to be there.
     :param only: names of the checks to run, none for all.
     :raises SmokeError: if the checks could not run.
-    :raises BuildError: if the engine went away under them, which says nothing about the image.
+    :raises BuildError: if the engine is not on this machine, or went away under them: that says nothing of the image.
     """
     root, spec = settings.root, subject.spec
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    checks = hash_checks(root, spec)
+    checks, environment = hash_checks(root, spec), surroundings(os.environ)
     directory = directory_of(settings.out, subject.digest)
     if not only:
         directory.mkdir(parents=True, exist_ok=True)  # a disk that is full or read-only is told now, not at the end
@@ -61,7 +62,7 @@ def run_checks(
         command += ["--stand-in"] if subject.stand_in else []
         command += ["--gpu"] if gpu else []
         command += [f"--checks={','.join(only)}"] if only else []
-        code = run_foreground([*command, CHECKS], "", cwd=root, environment={"PYTHONUNBUFFERED": "1"})
+        code = run_foreground([*command, CHECKS], "", cwd=root, environment=environment)
         if code == ENGINE_LOST:
             raise BuildError(f"{spec.id}: the checks lost their engine (the reason is above): nothing is recorded")
         if code not in (0, 1) or not results.exists():

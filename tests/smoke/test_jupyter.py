@@ -35,7 +35,7 @@ def status(address: str, **options: Any) -> int:
 
 
 def test_start(stage: dict[str, Any], shared: Shared, claim: Claim) -> None:
-    """From the start of the container to the first answer, while nothing else ran."""
+    """From the start of the container to the first answer, while no other check ran; the best of three if it was slow."""
     assert shared
     claim.fact(START, stage["seconds"])
     claim(f"{stage['seconds']} s", f"at most {START_SECONDS} s", ok=stage["seconds"] <= START_SECONDS)
