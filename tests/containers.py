@@ -33,6 +33,8 @@ LABEL = "ai.vessl.images.test"
 HOST = socket.gethostname()
 RUN = os.environ.setdefault("IMAGES_TEST_RUN", f"{HOST}/{process(os.getpid())}/{uuid.uuid4().hex}")
 """Value of the label: whose container it is. The same in all workers of a run of pytest, another in the next."""
+STARTS = 4
+"""How often a container is started at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,18 @@ class Container:
     """A container that was started; seconds are limits, after which AssertionError shows its log."""
 
     engine: EngineContainer
+
+    def start(self) -> None:
+        """Start it; again where the engine fails itself, as Docker does at networks of a machine that is busy."""
+        for left in range(STARTS, 0, -1):
+            try:
+                self.engine.start()
+            except docker.errors.APIError as error:
+                if not error.is_server_error() or left == 1:
+                    raise
+                time.sleep(1)
+            else:
+                return
 
     def exec(self, *argv: str, seconds: int = 20, user: str = "") -> Finished:
         """Run a command in it, not through a shell; one that takes too long ends with code 124 or 137."""
@@ -141,7 +155,7 @@ def running(image: str, *command: str, ports: Sequence[int] = (), **options: Any
     """
     container = create(image, *command, ports=ports, **options)
     try:
-        container.engine.start()
+        container.start()
         yield container
     finally:
         container.engine.remove(force=True, v=True)

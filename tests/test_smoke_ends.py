@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,43 @@ def test_interrupted(
     assert err.endswith("interrupted: nothing is recorded\n")
     assert "Traceback" not in err
     assert load_record(toy.out, DIGEST) is None
+
+
+def test_a_reader_that_has_had_enough_changes_nothing(toy: Toy, docker: Docker, environment: dict[str, str]) -> None:
+    docker.answer(images={NAME: DIGEST})
+    code = "import pathlib, sys; from scripts.smoke.__main__ import main; sys.exit(main(['app:1'], pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(toy.root)]
+    near, far = os.pipe()
+    os.close(near)
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, stdout=far, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(far)
+    assert (done.returncode, "Broken" in done.stderr) == (0, False), done.stderr
+    assert load_record(toy.out, DIGEST) is not None
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_workers_are_a_number(number: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.parse_options(["app:1", f"--workers={number}"])
+    assert ended.value.code == 2
+    assert f"argument --workers: expected a number of 1 or more, got '{number}'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["out", "out/smoke"])
+def test_an_out_that_is_no_folder_is_told_at_once(
+    toy: Toy, docker: Docker, folder: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    docker.answer(images={NAME: DIGEST})
+    path = toy.root / folder
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert toy.smoke("app:1") == 3
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.search(rf"^{toy.out}/smoke\S*: (Not a directory|File exists)$", err, re.MULTILINE)
+    assert "passed" not in err  # nothing ran
 
 
 def test_options_are_the_nox_sessions_own() -> None:

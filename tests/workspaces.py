@@ -48,7 +48,7 @@ def workspace(image: str, base_url: str = "/", **options: Any) -> Iterator[tuple
     """A workspace that answers, with its address."""
     environment = {"VESSL_TOKEN": TOKEN, **options.pop("environment", {})}
     with running(image, environment=environment, ports=PORTS, **options) as container:
-        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS, seconds=15)
+        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS, seconds=30)
         yield container, address + base_url
 
 
@@ -69,7 +69,7 @@ def ssh(
         "-i",
         str(key),
         "-p",
-        str(container.wait_for_port(port, seconds=10)),
+        str(container.wait_for_port(port, seconds=20)),
         f"{user}@127.0.0.1",
     ]
     return subprocess.run(

@@ -53,10 +53,9 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError  # argparse has a sentence for it
-    return number
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def smoke(spec: ImageSpec, settings: Settings, options: argparse.Namespace) -> Outcome:
@@ -78,10 +77,18 @@ def smoke(spec: ImageSpec, settings: Settings, options: argparse.Namespace) -> O
     else:
         say(f"{spec.id}: testing {subject.reference} ({subject.source}, {subject.digest})")
         record = run_checks(subject, settings, gpu=gpu, only=only, workers=options.workers)
-    print(render_line(record) if options.format == "json" else render_record(record))
+    show(render_line(record) if options.format == "json" else render_record(record))
     if only:
         say(f"{spec.id}: only some checks ran, so this is not recorded")
     return record.outcome
+
+
+def show(text: str) -> None:
+    """Print a result; whoever reads it (head, less) may have had enough, which changes nothing of it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
@@ -104,7 +111,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         outcome, code = "NOT TESTED", 0 if options.allow_missing else error.exit_code
         say(f"{outcome}: {error}")
         if options.format == "json":
-            print(json.dumps({"id": options.id, "outcome": outcome, "reason": str(error)}))
+            show(json.dumps({"id": options.id, "outcome": outcome, "reason": str(error)}))
     except ImagesError as error:
         say(str(error))
         code = error.exit_code

@@ -54,6 +54,8 @@ def wait_until(check: Callable[[], bool], seconds: float, what: str) -> None:
 def started(command: list[str], **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A smoke test in a process group of its own, once its containers are there, with the label of these."""
     own = {name: value for name, value in os.environ.items() if name != "IMAGES_TEST_RUN"}
+    own["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own["PATH"]])
+    own["IMAGES_SETUP"] = "1"  # nox is to use this environment
     process = subprocess.Popen(
         [sys.executable, "-c", SAY_RUN, *command],
         cwd=ROOT,

@@ -24,31 +24,30 @@ print(json.dumps(sorted([item.metadata['Name'], item.version] for item in found)
 """
 # A script's interpreter is there and starts, and what it begins by importing can be found.
 COMMANDS = r"""
-import importlib.util, os, re, subprocess, sys
+import glob, importlib.util, os, re, subprocess, sys
 folder = os.path.dirname(sys.executable)
 starts, count = {}, 0
+def start(words):
+    try:
+        code = subprocess.run([*words, '-c', ':' if words[0].endswith('sh') else 'pass']).returncode
+    except OSError as error:
+        return f'{words[0]}: {error.strerror}'
+    return f'{words[0]} ends with code {code}' if code else None
+def there(module):
+    top, *rest = module.split('.')  # finding what is below it would import it, which takes seconds
+    spec = importlib.util.find_spec(top)
+    places = spec and (spec.submodule_search_locations or not rest and [''])
+    return places and any(not rest or glob.glob(os.path.join(place, *rest) + '*') for place in places)
 def fault(path):
-    if not os.access(path, os.X_OK):
-        return None  # activate, to be sourced
     with open(path, 'rb') as file:
-        head = file.read(2000)
-    if not head.startswith(b'#!'):
-        return None  # a program, whose libraries another check looks for
-    words = head.split(b'\n')[0][2:].decode().split()
-    if tuple(words) not in starts:
-        try:
-            code = subprocess.run([*words, '-c', ':' if words[0].endswith('sh') else 'pass']).returncode
-            starts[tuple(words)] = f'{words[0]} ends with code {code}' if code else None
-        except OSError as error:
-            starts[tuple(words)] = f'{words[0]}: {error.strerror}'
-    if starts[tuple(words)]:
-        return starts[tuple(words)]
-    if module := re.search(rb'^from ([\w.]+) import ', head, re.M):
-        try:
-            if importlib.util.find_spec(module[1].decode()) is None:
-                return f'no module {module[1].decode()}'
-        except ImportError as error:
-            return str(error)
+        head = file.read(2000).decode(errors='replace')
+    if not os.access(path, os.X_OK) or not head.startswith('#!'):
+        return None  # to be sourced, or a program whose libraries another check looks for
+    words = tuple(head.partition('\n')[0][2:].split())
+    if words not in starts:
+        starts[words] = start(words)
+    module = re.search(r'^from ([\w.]+) import ', head, re.M)
+    return starts[words] or (f'no module {module[1]}' if module and not there(module[1]) else None)
 for name in sorted(os.listdir(folder)):
     count += 1
     if wrong := fault(os.path.join(folder, name)):
@@ -68,7 +67,6 @@ NOT_IMPORTED = {
     "msilib": "Windows only",
     "msvcrt": "Windows only",
     "nt": "Windows only",
-    "ntpath": "imported with os.path",
     "winreg": "Windows only",
     "winsound": "Windows only",
     "ossaudiodev": "needs a sound card",

@@ -32,7 +32,6 @@ CONFIG: Mapping[str, tuple[object, ...]] = {
     "Healthcheck": (None, {}),
     "StopSignal": (None, "", "SIGTERM"),
     "Shell": (None, []),
-    "ArgsEscaped": (None, False),
     "StopTimeout": (None, 0),
 }
 # Seconds after which JupyterLab ends what nobody looks at; 0: never. Work of hours must not end with the browser's tab.
