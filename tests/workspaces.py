@@ -99,8 +99,9 @@ def start_kernel(address: str) -> str:
 @contextmanager
 def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
     url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
-    channel = websocket.create_connection(url, header=HEADERS, timeout=3)
+    channel = websocket.create_connection(url, header=HEADERS, timeout=20)
     try:
+        channel.settimeout(3)
         wait_until_ready(channel)
         channel.settimeout(20)
         yield channel
@@ -110,7 +111,7 @@ def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
 
 def wait_until_ready(channel: websocket.WebSocket) -> None:
     """Ask until the kernel answers: what is asked of one that is still starting can be lost on the way."""
-    for _ in range(8):
+    for _ in range(12):
         with suppress(websocket.WebSocketTimeoutException):
             for message in messages(channel, ask(channel, "0")):
                 if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
