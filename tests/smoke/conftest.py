@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image", required=True, metavar="ID", help="id of the image in the version manifests")
     parser.addoption("--digest", required=True, help="the image in the engine, by its digest")
     parser.addoption("--layout", metavar="DIR", help="its OCI layout, where there is one")
-    parser.addoption("--scans", metavar="DIR", help="where scans of layers are kept")
+    scans = ROOT / "out" / "smoke" / "layers"
+    parser.addoption("--scans", metavar="DIR", default=str(scans), help="where scans of layers are kept")
     parser.addoption("--stand-in", action="store_true", help="its base is a stand-in")
     parser.addoption("--gpu", action="store_true", help="there has to be a GPU")
 
