@@ -137,7 +137,13 @@ def smoke(session: nox.Session, image: ImageSpec) -> None:
     _need_ssh_client(session)
     word = Path(session.create_tmp(), "outcome")
     word.unlink(missing_ok=True)
-    session.run("python", "-m", "scripts.smoke", image.id, *session.posargs, env={"IMAGES_SMOKE_OUTCOME": str(word)})
+    session.run(
+        *("python", "-m", "scripts.smoke", image.id, *session.posargs),
+        env={"IMAGES_SMOKE_OUTCOME": str(word)},
+        stderr=None,  # nox would mix it into stdout, which is for results
+        interrupt_timeout=20,  # seconds in which it removes its containers
+        terminate_timeout=20,
+    )
     if word.exists() and word.read_text(encoding="utf-8") == "NOT TESTED":
         session.skip("NOT TESTED: there is no such image, and --allow-missing was given")
 

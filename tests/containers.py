@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,22 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container as EngineContainer
 
+
+def process(pid: int | str) -> str:
+    """A process of this machine by its number and its start (proc(5), stat): numbers are given again. Empty: gone."""
+    try:
+        stat = Path("/proc", str(pid), "stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return f"{pid}-{stat.rpartition(')')[2].split()[19]}"
+
+
 LABEL = "ai.vessl.images.test"
 HOST = socket.gethostname()
-RUN = os.environ.setdefault("IMAGES_TEST_RUN", f"{HOST}/{os.getpid()}/{uuid.uuid4().hex}")
+RUN = os.environ.setdefault("IMAGES_TEST_RUN", f"{HOST}/{process(os.getpid())}/{uuid.uuid4().hex}")
 """Value of the label: whose container it is. The same in all workers of a run of pytest, another in the next."""
+STARTS = 4
+"""How often a container is started at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,18 @@ class Container:
     """A container that was started; seconds are limits, after which AssertionError shows its log."""
 
     engine: EngineContainer
+
+    def start(self) -> None:
+        """Start it; again where the engine fails itself, as Docker does at networks of a machine that is busy."""
+        for left in range(STARTS, 0, -1):
+            try:
+                self.engine.start()
+            except docker.errors.APIError as error:
+                if not error.is_server_error() or left == 1:
+                    raise
+                time.sleep(1)
+            else:
+                return
 
     def exec(self, *argv: str, seconds: int = 20, user: str = "") -> Finished:
         """Run a command in it, not through a shell; one that takes too long ends with code 124 or 137."""
@@ -131,7 +155,7 @@ def running(image: str, *command: str, ports: Sequence[int] = (), **options: Any
     """
     container = create(image, *command, ports=ports, **options)
     try:
-        container.engine.start()
+        container.start()
         yield container
     finally:
         container.engine.remove(force=True, v=True)
@@ -139,20 +163,32 @@ def running(image: str, *command: str, ports: Sequence[int] = (), **options: Any
             client.close()
 
 
-def remove_left() -> list[str]:
-    """Remove what this run has left behind, as a worker does that was killed; the names of those containers."""
-    left = docker.from_env(timeout=60).containers.list(all=True, filters={"label": f"{LABEL}={RUN}"})
-    for container in left:
-        container.remove(force=True, v=True)
-    return [str(container.name) for container in left]
+def remove_left(run: str = RUN) -> list[str]:
+    """Remove what a run has left behind, as a worker does that was killed; the names of those containers."""
+    return _remove(f"{LABEL}={run}", lambda _: True)
 
 
-def remove_orphans() -> None:
-    """Remove what earlier runs of this machine left behind that were killed themselves."""
-    for container in docker.from_env(timeout=60).containers.list(all=True, filters={"label": LABEL}):
-        host, _, rest = str(container.labels[LABEL]).partition("/")
-        if host == HOST and not Path("/proc", rest.partition("/")[0]).exists():
-            container.remove(force=True, v=True)
+def remove_orphans() -> list[str]:
+    """Remove what earlier runs of this machine left behind that were killed themselves; the names of those containers."""
+
+    def is_orphan(run: str) -> bool:
+        host, owner, *_ = [*run.split("/"), "", ""]
+        return host == HOST and process(owner.partition("-")[0]) != owner
+
+    return _remove(LABEL, is_orphan)
+
+
+def _remove(label: str, wanted: Callable[[str], bool]) -> list[str]:
+    client = docker.from_env(timeout=60)
+    removed = []
+    # Sparse: what another process removes meanwhile must not end this one.
+    for container in client.containers.list(all=True, filters={"label": label}, sparse=True):
+        if wanted(str((container.attrs.get("Labels") or {}).get(LABEL, ""))):
+            with suppress(docker.errors.NotFound):
+                container.remove(force=True, v=True)
+            removed.append(str(container.id))
+    client.close()
+    return removed
 
 
 def run(image: str, *command: str, seconds: float = 30, **options: Any) -> Finished:

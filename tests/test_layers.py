@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+AMD64 = "linux/amd64"
 PACK: Mapping[str, Callable[[bytes], bytes]] = {
     "tar": lambda data: data,
     "tar+gzip": lambda data: gzip.compress(data, mtime=0),
@@ -190,16 +191,48 @@ def test_the_engine_saves_blobs_in_any_order(tmp_path: Path, saves: Callable[[li
     paths = sorted((tmp_path / "blobs" / "sha256").iterdir())
     for number, order in enumerate((paths, paths[::-1])):
         saves(order)
-        assert scan_engine("app:1", digest, Cache(tmp_path / str(number), Markers())) == expected
-        assert scan_engine("app:1", digest, Cache(tmp_path / str(number), Markers())) == expected
+        assert scan_engine("app:1", digest, Cache(tmp_path / str(number), Markers()), AMD64) == expected
+        assert scan_engine("app:1", digest, Cache(tmp_path / str(number), Markers()), AMD64) == expected
+
+
+def write_index(folder: Path, *images: tuple[str, str]) -> str:
+    """An index of images, given as digest and platform."""
+    entries = [
+        {"digest": digest, "platform": dict(zip(("os", "architecture"), platform.split("/"), strict=True))}
+        for digest, platform in images
+    ]
+    data = json.dumps({"manifests": entries}).encode()
+    (folder / "blobs" / sha(data).replace(":", "/")).write_bytes(data)
+    return sha(data)
+
+
+def test_an_index_is_looked_through_for_one_platform(tmp_path: Path, saves: Callable[[list[Path]], None]) -> None:
+    """As buildx pushes them: for several platforms, or with an attestation of platform unknown."""
+    digest = write_layout(tmp_path, [(tar(etc__a="1"), "tar+gzip")])
+    expected = scan_layout(tmp_path, digest, cache(tmp_path))
+    other = write_layout(tmp_path, [(tar(etc__b="1"), "tar")])
+    both = write_index(tmp_path, (other, "unknown/unknown"), (digest, AMD64))
+    none = write_index(tmp_path, (other, "linux/arm64"))
+    saves(sorted((tmp_path / "blobs" / "sha256").iterdir()))
+    assert scan_engine("app:1", both, Cache(tmp_path / "new", Markers()), AMD64) == expected
+    with pytest.raises(LayerError, match=rf"^{none}: an index without an image for linux/amd64$"):
+        scan_engine("app:1", none, cache(tmp_path), AMD64)
+
+
+def test_a_folder_of_scans_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    digest = write_layout(tmp_path, [(tar(etc__a="1"), "tar")])
+    (tmp_path / "file").touch()
+    assert scan_layout(tmp_path, digest, Cache(tmp_path / "file", Markers())) == scan_layout(
+        tmp_path, digest, cache(tmp_path)
+    )
 
 
 def test_an_engine_that_cannot_save(tmp_path: Path, saves: Callable[[list[Path]], None]) -> None:
     digest = write_layout(tmp_path, [(tar(a="1"), "tar")])
     saves([])
     with pytest.raises(LayerError, match=r"^app:1: the engine cannot save the image: No such image$"):
-        scan_engine("app:1", digest, cache(tmp_path))
+        scan_engine("app:1", digest, cache(tmp_path), AMD64)
     (layer,) = load_image(tmp_path, digest).layers
     saves([path for path in (tmp_path / "blobs" / "sha256").iterdir() if path.name not in layer.digest])
     with pytest.raises(LayerError, match=rf"^{layer.digest}: the layer was not there to look through$"):
-        scan_engine("app:1", digest, cache(tmp_path))
+        scan_engine("app:1", digest, cache(tmp_path), AMD64)

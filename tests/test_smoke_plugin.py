@@ -88,9 +88,27 @@ def test_results(tmp_path: Path, options: list[str]) -> None:
         "toy.tool[uv]": ["FAIL", "uv", "pip", "measured uv, expected pip"],
         "toy.two-words": ["FAIL", "1.2", "1.3", "measured 1.2, expected 1.3"],
     }
-    assert list(found) == sorted(found)
+    assert list(found) == sorted(found) == written["planned"]
     assert written["facts"] == {"answer": {"is": 42}}
     assert all(item["seconds"] >= 0 for item in found.values())
+
+
+def test_a_check_that_did_not_run_is_no_pass(tmp_path: Path) -> None:
+    """Here because the run ends at the first failure."""
+    written = run(tmp_path, "-x", "-k", "two_words or skipped or teardown")
+    told = {item["check"]: [item["outcome"], item["reason"]] for item in written["results"]}
+    assert told == {
+        "toy.skipped": ["FAIL", "it did not run"],
+        "toy.teardown": ["FAIL", "it did not run"],
+        "toy.two-words": ["FAIL", "measured 1.2, expected 1.3"],
+    }
+    assert written["planned"] == sorted(told)
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_some_checks_only(tmp_path: Path, options: list[str]) -> None:
+    written = run(tmp_path, "--checks", "toy.tool[uv],toy.equal", *options)
+    assert [item["check"] for item in written["results"]] == written["planned"] == ["toy.equal", "toy.tool[uv]"]
 
 
 def test_name_of() -> None:

@@ -6,7 +6,7 @@ import ast
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,8 @@ from scripts.smoke.record import (
 from tests.conftest import DIGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,7 @@ RECORD = Record(
     started="2026-11-25T12:00:00+00:00",
     seconds=12.3,
     results=(RESULT,),
+    planned=("a.b",),
     facts={"lowest driver": "525.60.13"},
 )
 
@@ -79,9 +82,60 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path, damage: str) -> None:
     assert load_record(tmp_path, DIGEST) is None
 
 
-def test_a_record_of_another_version_counts_as_none(tmp_path: Path) -> None:
+# What somebody may have done to a record with an editor, a merge or half a copy.
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "another digest": lambda raw: raw.update(digest="sha256:" + "cd" * 32),
+    "another outcome": lambda raw: raw.update(outcome="FAIL"),
+    "a result taken out": lambda raw: raw.update(results=[]),
+    "no results, none planned": lambda raw: raw.update(results=[], planned=[]),
+    "a result twice": lambda raw: raw["results"].append(raw["results"][0]),
+    "a result of another check": lambda raw: raw["results"][0].update(check="a.c"),
+    "another measured value": lambda raw: raw["results"][0].update(measured="2"),
+    "other checks": lambda raw: raw.update(checks="d" * 64),
+    "a word for a number": lambda raw: raw.update(seconds="12.3"),
+    "a number for yes": lambda raw: raw.update(gpu=1),
+    "one key more": lambda raw: raw.update(more=1),
+    "one key less": lambda raw: raw.pop("planned"),
+    "no seal": lambda raw: raw.pop("seal"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_record_that_was_edited_counts_as_none(tmp_path: Path, edit: str) -> None:
     path = save_record(tmp_path, RECORD)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "more": 1}))
+    raw = json.loads(path.read_text())
+    EDITS[edit](raw)
+    path.write_text(json.dumps(raw))
+    assert load_record(tmp_path, DIGEST) is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(replace(RECORD, results=(replace(RESULT, outcome=Outcome.FAIL),)), id="a failed result"),
+        pytest.param(replace(RECORD, results=(replace(RESULT, outcome=Outcome.SKIP),)), id="nothing measured"),
+        pytest.param(replace(RECORD, results=()), id="no results"),
+        pytest.param(replace(RECORD, planned=("a.b", "a.c")), id="a check that did not run"),
+        pytest.param(replace(RECORD, outcome=Outcome.SKIP), id="an outcome that there is not"),
+    ],
+)
+def test_a_pass_follows_from_the_results(tmp_path: Path, record: Record) -> None:
+    """Also where the seal fits."""
+    save_record(tmp_path, record)
+    assert load_record(tmp_path, DIGEST) is None
+
+
+def test_a_fail_counts_although_all_results_are_good(tmp_path: Path) -> None:
+    """pytest failed at what is no check."""
+    save_record(tmp_path, replace(RECORD, outcome=Outcome.FAIL))
+    assert load_record(tmp_path, DIGEST) == replace(RECORD, outcome=Outcome.FAIL)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_record_that_was_cut_off_counts_as_none(tmp_path: Path, share: float) -> None:
+    path = save_record(tmp_path, RECORD)
+    text = path.read_text()
+    path.write_text(text[: int(len(text) * share)])
     assert load_record(tmp_path, DIGEST) is None
 
 
@@ -125,9 +179,29 @@ def test_hash_is_the_same_in_another_checkout(repository: Repository, tmp_path: 
     assert hash_checks(moved, spec) == here
 
 
-def test_the_real_checks_are_hashed() -> None:
+def test_the_real_checks_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = next(iter(expand_all(load_families(ROOT))))
-    assert hash_checks(ROOT, spec) != hash_checks(ROOT / "tests", spec)
+    before = hash_checks(ROOT, spec)
+    for top in CHECKS:
+        monkeypatch.setattr("scripts.smoke.record.CHECKS", tuple(item for item in CHECKS if item != top))
+        assert hash_checks(ROOT, spec) != before, top
+
+
+def test_hash_follows_the_lock(repository: Repository) -> None:
+    """It is what is to be installed."""
+    from tests.conftest import DOCKERFILE, VERSIONS
+
+    lock = repository.root / "fam" / "locks" / "1" / "common.txt"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("a==1\n")
+    dockerfile = DOCKERFILE.replace(
+        "FROM ${BASE_IMAGE} AS app", "FROM ${BASE_IMAGE} AS app\nCOPY fam/locks/1/common.txt /"
+    )
+    repository.family(versions=VERSIONS, dockerfile=dockerfile)
+    (spec,) = expand_all(load_families(repository.root))
+    before = hash_checks(repository.root, spec)
+    lock.write_text("a==2\n")
+    assert hash_checks(repository.root, spec) != before
 
 
 def test_whatever_the_checks_import_of_ours_to_measure_with_is_hashed() -> None:
@@ -142,7 +216,7 @@ def test_whatever_the_checks_import_of_ours_to_measure_with_is_hashed() -> None:
     assert {"scripts/contents/layers", "scripts/contents/gpu_probe", "tests/containers"} < names
     tops = tuple(top.removesuffix(".py") for top in CHECKS)
     others = {name for name in names if not name.startswith(tops)}
-    assert others == {"scripts/recipe/matrix", "scripts/build/settings", "scripts/errors"}
+    assert others == {"scripts/recipe/matrix", "scripts/recipe/inputs", "scripts/errors"}
 
 
 def imported(path: Path) -> set[str]:

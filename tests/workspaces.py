@@ -48,7 +48,7 @@ def workspace(image: str, base_url: str = "/", **options: Any) -> Iterator[tuple
     """A workspace that answers, with its address."""
     environment = {"VESSL_TOKEN": TOKEN, **options.pop("environment", {})}
     with running(image, environment=environment, ports=PORTS, **options) as container:
-        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS, seconds=15)
+        address = container.wait_for_http(f"{base_url}api/status", 8888, HEADERS, seconds=30)
         yield container, address + base_url
 
 
@@ -69,7 +69,7 @@ def ssh(
         "-i",
         str(key),
         "-p",
-        str(container.wait_for_port(port, seconds=10)),
+        str(container.wait_for_port(port, seconds=20)),
         f"{user}@127.0.0.1",
     ]
     return subprocess.run(
@@ -99,8 +99,9 @@ def start_kernel(address: str) -> str:
 @contextmanager
 def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
     url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
-    channel = websocket.create_connection(url, header=HEADERS, timeout=3)
+    channel = websocket.create_connection(url, header=HEADERS, timeout=20)
     try:
+        channel.settimeout(3)
         wait_until_ready(channel)
         channel.settimeout(20)
         yield channel
@@ -110,7 +111,7 @@ def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
 
 def wait_until_ready(channel: websocket.WebSocket) -> None:
     """Ask until the kernel answers: what is asked of one that is still starting can be lost on the way."""
-    for _ in range(8):
+    for _ in range(12):
         with suppress(websocket.WebSocketTimeoutException):
             for message in messages(channel, ask(channel, "0")):
                 if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":

@@ -20,8 +20,7 @@ from scripts.build.plan import Action, plan_build, recipe_commit
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import context_files, is_lock
-from scripts.recipe.lock import parse_layer
+from scripts.recipe.inputs import locked_pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,8 +49,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
         spec = step.spec
         base = step.base
         dockerfile = load_dockerfile(spec.dockerfile)
-        files = context_files(settings.root, spec, dockerfile)
-        pins = [pin for path in files if is_lock(settings.root, path) for pin in parse_layer(path.read_text("utf-8"))]
+        pins = locked_pins(settings.root, spec)
         refuse_stale_lock(spec, pins)
         torch = find_torch_wheels(spec, pins, settings.wheels)
         contexts = {"uv": str(uv), **({base.reference: base.context} if base.context else {})}

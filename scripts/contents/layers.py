@@ -94,6 +94,24 @@ class Tail(Raw):
         return f"sha256:{self._hash.hexdigest()}"
 
 
+def choose_image(digest: str, blob: Callable[[str], bytes], platform: str) -> str:
+    """The digest of the image for a platform where ``digest`` is that of an index (image-spec, image-index.md).
+
+    :raises LayerError: if it has none.
+    """
+    try:
+        document = json.loads(blob(digest))
+        if "manifests" not in document:
+            return digest
+        for entry in document["manifests"]:
+            found = entry.get("platform") or {}
+            if f"{found.get('os')}/{found.get('architecture')}" == platform:
+                return str(entry["digest"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise LayerError(f"{digest}: not an image of OCI's or Docker's kind: {error!r}") from error
+    raise LayerError(f"{digest}: an index without an image for {platform}")
+
+
 def image_of(digest: str, blob: Callable[[str], bytes]) -> Image:
     """Put an image together from its manifest and config.
 

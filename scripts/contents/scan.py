@@ -7,6 +7,7 @@ import io
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from scripts.contents.layers import (
     LayerError,
     Raw,
     Tail,
+    choose_image,
     entries,
     image_of,
     load_image,
@@ -80,10 +82,13 @@ class Cache:
         sources = b"".join((here / name).read_bytes() for name in MODULES)
         self.directory = directory
         self.markers = markers
+        self._scans: dict[str, Scan] = {}
         self.key = hashlib.sha256(sources + repr(markers).encode()).hexdigest()[:16]
 
     def load(self, digest: str) -> Scan | None:
         """The scan of a layer, or None where there is none that can be read."""
+        if digest in self._scans:
+            return self._scans[digest]
         try:
             raw = json.loads(self._path(digest).read_text(encoding="utf-8"))
             findings = tuple(Finding(**{**item, "kind": Kind(item["kind"])}) for item in raw["findings"])
@@ -92,12 +97,14 @@ class Cache:
             return None
 
     def save(self, digest: str, scan: Scan) -> None:
-        """Keep the scan of a layer."""
+        """Keep the scan of a layer; on disk too if that can be written to, for the next run."""
+        self._scans[digest] = scan
         path = self._path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = path.with_name(f".{path.name}.{os.getpid()}")
-        work.write_text(json.dumps(asdict(scan)), encoding="utf-8")
-        work.replace(path)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            work = path.with_name(f".{path.name}.{os.getpid()}")
+            work.write_text(json.dumps(asdict(scan)), encoding="utf-8")
+            work.replace(path)
 
     def _path(self, digest: str) -> Path:
         return self.directory / f"{digest.replace(':', '-')}.{self.key}.json"
@@ -123,9 +130,10 @@ def scan_layout(layout: Path, digest: str, cache: Cache, *, workers: int = 1) ->
     return image, _cached(image.layers, cache)
 
 
-def scan_engine(reference: str, digest: str, cache: Cache) -> tuple[Image, tuple[Scan, ...]]:
+def scan_engine(reference: str, digest: str, cache: Cache, platform: str) -> tuple[Image, tuple[Scan, ...]]:
     """Look through the layers of an image that only the engine has, in one pass over what it saves.
 
+    :param platform: which image is meant if ``digest`` is that of an index, such as linux/amd64.
     :raises LayerError: if the engine cannot save it, or a layer is damaged.
     """
     documents: dict[str, bytes] = {}
@@ -143,7 +151,7 @@ def scan_engine(reference: str, digest: str, cache: Cache) -> tuple[Image, tuple
             raise LayerError(f"{reference}: the engine did not save {name}")
         return documents[name]
 
-    image = image_of(digest, blob)
+    image = image_of(choose_image(digest, blob, platform), blob)
     return image, _cached(image.layers, cache)
 
 

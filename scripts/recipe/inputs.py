@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
+from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.lock import parse_layer
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.recipe.dockerfile import Dockerfile
+    from scripts.recipe.lock import Pin
     from scripts.recipe.matrix import ImageSpec
 
 # A locked distribution's part has its version, so that a later plan can name what moved and not just the file.
@@ -74,6 +76,23 @@ def ignore_file(root: Path, spec: ImageSpec) -> Path | None:
 def is_lock(root: Path, path: Path) -> bool:
     """Whether a file of the build context is a layer of a lock: ``FAMILY/locks/VERSION/LAYER.txt``."""
     return path.relative_to(root).parts[1:2] == ("locks",)
+
+
+def lock_files(root: Path, spec: ImageSpec) -> tuple[Path, ...]:
+    """The files of the lock that a build of ``spec`` installs from, sorted; none where the base brings the packages.
+
+    :raises UsageError: if one that the Dockerfile names does not exist.
+    """
+    files = context_files(root, spec, load_dockerfile(spec.dockerfile))
+    return tuple(path for path in files if is_lock(root, path))
+
+
+def locked_pins(root: Path, spec: ImageSpec) -> tuple[Pin, ...]:
+    """Every distribution that is locked for ``spec``.
+
+    :raises UsageError: as ``lock_files``.
+    """
+    return tuple(pin for path in lock_files(root, spec) for pin in parse_layer(path.read_text("utf-8")))
 
 
 def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str, settings: Mapping[str, str]) -> Recipe:

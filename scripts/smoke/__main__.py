@@ -22,6 +22,7 @@ from scripts.console import Terminated, say
 from scripts.errors import ImagesError, SmokeError, UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.matrix import expand_all, load_families
+from scripts.smoke.checks import choose_names, collect_names
 from scripts.smoke.record import Outcome, hash_checks, passed
 from scripts.smoke.report import render_line, render_record
 from scripts.smoke.run import engine_has_gpu, run_checks
@@ -43,41 +44,59 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="test also what has passed these checks already")
     parser.add_argument("--allow-missing", action="store_true", help="an image that is nowhere is no failure")
     parser.add_argument("--gpu", action="store_true", help="a GPU has to be there (one that is there is used anyway)")
-    parser.add_argument("--only", default="", metavar="EXPRESSION", help="checks to run, as pytest's -k; not recorded")
-    parser.add_argument("--reference", default="", help="test this image in place of the one of that name")
+    parser.add_argument("--only", metavar="CHECK,...", help="checks to run, by their names in the table; not recorded")
+    parser.add_argument("--reference", help="test this image in place of the one of that name")
     parser.add_argument("--pull", action="store_true", help="test what is published, also if there is one here")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="checks at a time; default: cores + 1")
+    parser.add_argument("--workers", type=_count, default=0, metavar="N", help="checks at a time; default: cores + 1")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
     return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def smoke(spec: ImageSpec, settings: Settings, options: argparse.Namespace) -> Outcome:
     """Test one image and print what was found.
 
     :raises NotTestedError: if there is no such image.
-    :raises BuildError: if there is no engine.
-    :raises SmokeError: if the checks could not run.
+    :raises UsageError: if an option names what is not there.
+    :raises BuildError: if there is no engine, or it went away.
+    :raises SmokeError: if the checks could not run, or what was built is damaged.
     """
+    only = () if options.only is None else choose_names(options.only, collect_names(settings.root, spec))
     require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
     subject = find_subject(spec, settings, say, reference=options.reference, pull=options.pull)
     gpu = bool(options.gpu or engine_has_gpu())
     before = passed(settings.out, subject.digest, hash_checks(settings.root, spec))
-    if before and before.id == spec.id and before.gpu >= gpu and not (options.again or options.only):
+    if before and before.id == spec.id and before.gpu >= gpu and not (options.again or only):
         say(f"{spec.id}: {subject.digest} already passed these checks at {before.started} (--again to repeat them)")
         record = before
     else:
         say(f"{spec.id}: testing {subject.reference} ({subject.source}, {subject.digest})")
-        record = run_checks(subject, settings, gpu=gpu, only=options.only, workers=options.workers)
-    print(render_line(record) if options.format == "json" else render_record(record))
-    if options.only:
+        record = run_checks(subject, settings, gpu=gpu, only=only, workers=options.workers)
+    show(render_line(record) if options.format == "json" else render_record(record))
+    if only:
         say(f"{spec.id}: only some checks ran, so this is not recorded")
     return record.outcome
+
+
+def show(text: str) -> None:
+    """Print a result; whoever reads it (head, less) may have had enough, which changes nothing of it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Run the command, return its exit code; an expected failure is a sentence, never a traceback."""
     options = parse_options(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _terminate)
     outcome, code = "", 0
     try:
         specs = {spec.id: spec for spec in expand_all(load_families(root))}
@@ -92,13 +111,14 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         outcome, code = "NOT TESTED", 0 if options.allow_missing else error.exit_code
         say(f"{outcome}: {error}")
         if options.format == "json":
-            print(json.dumps({"id": options.id, "outcome": outcome, "reason": str(error)}))
+            show(json.dumps({"id": options.id, "outcome": outcome, "reason": str(error)}))
     except ImagesError as error:
         say(str(error))
         code = error.exit_code
     except KeyboardInterrupt as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it again means the same
         say("interrupted: nothing is recorded")
-        code = 143 if isinstance(error, Terminated) else 130
+        code = 128 + (error.args[0] if isinstance(error, Terminated) else signal.SIGINT)
     except OSError as error:
         say(f"{error.filename or 'this machine'}: {error.strerror or error}")
         code = 3
@@ -107,8 +127,8 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     return code
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _terminate(number: int, _: object) -> None:
+    raise Terminated(number)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A pytest plugin that writes what each check measured to a file: ``-p scripts.smoke.plugin --results FILE``.
 
+With ``--checks NAMES`` only those run, by the names that the report has.
+
 A check claims what it measures through the fixture ``claim``. One that claims nothing fails: it cannot have looked.
 """
 
@@ -8,11 +10,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scripts.smoke.record import Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MEASURED, EXPECTED, FACT = "measured", "expected", "fact"
 Properties = list[tuple[str, object]]
@@ -54,6 +59,7 @@ class Collector:
     """Puts the reports of setup, call and teardown of every check together."""
 
     def __init__(self) -> None:
+        self.planned: set[str] = set()
         self.reports: dict[str, list[pytest.TestReport]] = {}
         self.broken: dict[str, str] = {}
 
@@ -64,6 +70,16 @@ class Collector:
             self.broken[report.nodeid] = str(report.longrepr).strip().rpartition("\n")[2].removeprefix("E").strip()
 
     @pytest.hookimpl
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """What is to run is known, if there are no workers."""
+        self.planned |= {item.nodeid for item in session.items}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002 - xdist's
+        """What is to run is known, from a worker."""
+        self.planned |= set(ids)
+
+    @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one check has ended, here or on a worker."""
         self.reports.setdefault(report.nodeid, []).append(report)
@@ -71,10 +87,14 @@ class Collector:
     def results(self) -> list[Result]:
         """All checks, by name, and what could not be read in place of its checks."""
         found = [_result(name_of(node), group) for node, group in self.reports.items()]
-        for node, reason in self.broken.items():
-            name = name_of(node).rstrip(".")
+        silent = [(name_of(node), "it did not run") for node in self.planned - self.reports.keys()]
+        for name, reason in [*((name_of(node).rstrip("."), why) for node, why in self.broken.items()), *silent]:
             found.append(Result(check=name, outcome=Outcome.FAIL, measured="", expected="", reason=reason, seconds=0))
         return sorted(found, key=lambda result: result.check)
+
+    def names(self) -> list[str]:
+        """What there should be a result for."""
+        return sorted({name_of(node) for node in self.planned} | {name_of(node).rstrip(".") for node in self.broken})
 
     def facts(self) -> dict[str, Any]:
         """All facts that checks noted."""
@@ -116,6 +136,7 @@ def _why_failed(report: pytest.TestReport) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that names the file."""
     parser.addoption("--results", metavar="FILE", help="write what the checks measured to FILE, as JSON")
+    parser.addoption("--checks", metavar="NAMES", help="run these checks only: names of the report, comma-separated")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,9 +145,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Collector(), "smoke-collector")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for."""
+    if asked := config.getoption("--checks"):
+        wanted = set(asked.split(","))
+        items[:] = [item for item in items if name_of(item.nodeid) in wanted]
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the file."""
     collector = session.config.pluginmanager.get_plugin("smoke-collector")
     if isinstance(collector, Collector):
-        content = {"results": [asdict(result) for result in collector.results()], "facts": collector.facts()}
+        content = {
+            "planned": collector.names(),
+            "results": [asdict(result) for result in collector.results()],
+            "facts": collector.facts(),
+        }
         Path(session.config.getoption("--results")).write_text(json.dumps(content), encoding="utf-8")

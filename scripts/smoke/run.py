@@ -7,22 +7,22 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.build import run_foreground
-from scripts.errors import SmokeError
+from scripts.errors import BuildError, SmokeError
+from scripts.smoke.checks import CHECKS, ENGINE_LOST, PYTEST, SETTINGS
 from scripts.smoke.record import Outcome, Record, Result, directory_of, hash_checks, overall, save_record
+from scripts.smoke.surroundings import surroundings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scripts.build.settings import Settings
     from scripts.smoke.subject import Subject
-
-NO_TESTS = 5
-"""pytest's exit code where a selection fits no test; 0 and 1 are passed and failed, the others are its own failures."""
 
 
 def engine_has_gpu() -> bool:
@@ -37,29 +37,34 @@ def engine_has_gpu() -> bool:
     return "nvidia" in (info.get("Runtimes") or ()) or any(name.startswith("nvidia.com/gpu") for name in devices)
 
 
-def run_checks(subject: Subject, settings: Settings, *, gpu: bool, only: str = "", workers: int = 0) -> Record:
+def run_checks(
+    subject: Subject, settings: Settings, *, gpu: bool, only: Sequence[str] = (), workers: int = 0
+) -> Record:
     """Run the checks on an image; its record and a JUnit file are kept, but not those of a selection.
 
     :param gpu: whether a GPU has to be there.
-    :param only: pytest's ``-k``: the checks to run, empty for all.
-    :raises SmokeError: if the checks could not run, or the selection fits none.
+    :param only: names of the checks to run, none for all.
+    :raises SmokeError: if the checks could not run.
+    :raises BuildError: if the engine is not on this machine, or went away under them: that says nothing of the image.
     """
     root, spec = settings.root, subject.spec
     began, started = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    checks = hash_checks(root, spec)
+    checks, environment = hash_checks(root, spec), surroundings(os.environ)
+    directory = directory_of(settings.out, subject.digest)
+    if not only:
+        directory.mkdir(parents=True, exist_ok=True)  # a disk that is full or read-only is told now, not at the end
     with tempfile.TemporaryDirectory() as work:
         results, junit = Path(work, "results.json"), Path(work, "junit.xml")
-        command = [sys.executable, "-m", "pytest", "-p", "scripts.smoke.plugin", "-p", "no:cacheprovider"]
-        command += ["-o", "addopts=--strict-markers", "--no-header", "-q", "--tb=short", "--dist", "loadfile"]
+        command = [*PYTEST, *SETTINGS, "--tb=short", "--dist=loadfile", f"--scans={settings.out / 'smoke' / 'layers'}"]
         command += ["-n", str(workers or (os.cpu_count() or 1) + 1), f"--results={results}", f"--junitxml={junit}"]
         command += ["-o", f"junit_suite_name={spec.id}", f"--image={spec.id}", f"--digest={subject.digest}"]
         command += [f"--layout={subject.layout}"] if subject.layout else []
         command += ["--stand-in"] if subject.stand_in else []
         command += ["--gpu"] if gpu else []
-        command += ["-k", only] if only else []
-        code = run_foreground([*command, "tests/smoke"], "", cwd=root, environment={"PYTHONUNBUFFERED": "1"})
-        if code == NO_TESTS and only:
-            raise SmokeError(f"--only {only}: no check has this in its name")
+        command += [f"--checks={','.join(only)}"] if only else []
+        code = run_foreground([*command, CHECKS], "", cwd=root, environment=environment)
+        if code == ENGINE_LOST:
+            raise BuildError(f"{spec.id}: the checks lost their engine (the reason is above): nothing is recorded")
         if code not in (0, 1) or not results.exists():
             raise SmokeError(
                 f"{spec.id}: the checks could not run (pytest ended with code {code}, its output is above)"
@@ -79,9 +84,10 @@ def run_checks(subject: Subject, settings: Settings, *, gpu: bool, only: str = "
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - began, 1),
             results=found,
+            planned=tuple(content["planned"]),
             facts=content["facts"],
         )
         if not only:
             save_record(settings.out, record)
-            shutil.copyfile(junit, directory_of(settings.out, subject.digest) / "junit.xml")
+            shutil.copyfile(junit, directory / "junit.xml")
     return record

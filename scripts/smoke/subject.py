@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from scripts.build import layout
 from scripts.build.engine import first_line
 from scripts.build.load import load_into_engine
-from scripts.errors import SmokeError
+from scripts.contents.intact import faults_of
+from scripts.errors import SmokeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from scripts.build.layout import Record
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
 
@@ -40,21 +42,27 @@ class Subject:
 
 
 def find_subject(
-    spec: ImageSpec, settings: Settings, say: Callable[[str], None], *, reference: str = "", pull: bool = False
+    spec: ImageSpec, settings: Settings, say: Callable[[str], None], *, reference: str | None = None, pull: bool = False
 ) -> Subject:
     """The image to test for ``spec``, loaded into the engine or pulled where it has to be.
 
     :param reference: an image to test in place of the one that goes by the spec's name.
     :param pull: ask the registry for the newest, also where there is one here.
     :raises NotTestedError: if there is none.
+    :raises UsageError: if the reference is none.
+    :raises SmokeError: if the layout of what was built here is damaged.
     :raises BuildError: if the engine refuses what was built.
     """
     standard = f"{settings.registry}/{spec.repository}:{spec.tag}"
-    if reference:
+    if reference is not None:
+        # An empty one is a variable of a script that is not set: what it was to name is not what would be tested.
+        if not reference.strip() or reference.startswith("-"):
+            raise UsageError(f"--reference: expected an image such as {standard}, got {reference!r}")
         if pull or inspect_image(reference) is None:
             pull_image(reference, spec, say)
         return _subject(spec, reference, "given")
     if not pull and (record := layout.load_record(settings.out, spec.id)):
+        refuse_damaged(record, settings.out)
         if load_into_engine(record, standard, settings.out):
             say(f"{spec.id}: loaded into the engine as {standard}")
         return _subject(spec, standard, "built here", layout.directory_of(settings.out, spec.id))
@@ -62,6 +70,19 @@ def find_subject(
         return _subject(spec, standard, "in the engine")
     pull_image(standard, spec, say)
     return _subject(spec, standard, "pulled")
+
+
+def refuse_damaged(record: Record, out: Path) -> None:
+    """Refuse a layout that is no longer what was built: it is what would be published, whatever the engine has.
+
+    :raises SmokeError: with all that is wrong with it.
+    """
+    directory = layout.directory_of(out, record.id)
+    if faults := faults_of(directory, record.digest):
+        lines = [f"{record.id}: {directory}: {fault}" for fault in faults]
+        raise SmokeError(
+            "\n".join([*lines, f"{record.id}: build it again with --force: what is damaged is not tested"])
+        )
 
 
 def inspect_image(reference: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,12 @@ paths = sorted(path for place in places for path in glob.glob(place))
 failed = unloadable(paths)
 print(json.dumps([len(paths), failed]))
 """
+# What has a driver's name and is none, or is there on purpose, and why.
+NO_DRIVER = {
+    "/usr/local/cuda*/stubs/*": "to link with, not to load",
+    "/usr/local/cuda*/compat/*": "NVIDIA's forward compatibility: its runtime uses it where it may",
+    "*/lib*/stubs/*": "to link with, not to load",
+}
 # The same product on the GPU and on the CPU; without torch, what the driver says there is.
 MATMUL = """
 import torch
@@ -131,6 +138,14 @@ def test_environment(environment: Mapping[str, str], claim: Claim) -> None:
     capabilities = environment.get("NVIDIA_DRIVER_CAPABILITIES", "none")
     enough = capabilities == "all" or {"compute", "utility"} <= set(capabilities.split(","))
     claim(f"{devices}: {capabilities}", "all: compute,utility", ok=devices == "all" and enough)
+
+
+def test_no_driver(rest: Container, claim: Claim) -> None:
+    """The driver's libraries are the host's: one that is baked in fits the host of its build and no other."""
+    names = ["-name", "libcuda.so*", "-o", "-name", "libnvidia-*.so*", "-o", "-name", "libnvcuvid.so*"]
+    found = rest.exec("find", "/", "-xdev", "-path", "/proc", "-prune", "-o", "(", *names, ")", "-print", seconds=60)
+    wrong = [path for path in found.stdout.split() if not any(fnmatch(path, glob) for glob in NO_DRIVER)]
+    claim(" ".join(wrong) or "none", "none")
 
 
 def test_computes(image: str, spec: ImageSpec, claim: Claim, *, gpu: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,10 +36,13 @@ def status(address: str, **options: Any) -> int:
 
 
 def test_start(stage: dict[str, Any], shared: Shared, claim: Claim) -> None:
-    """From the start of the container to the first answer, while nothing else ran."""
+    """From the start of the container to the first answer, while no other check ran; the best of three if it was slow."""
     assert shared
     claim.fact(START, stage["seconds"])
-    claim(f"{stage['seconds']} s", f"at most {START_SECONDS} s", ok=stage["seconds"] <= START_SECONDS)
+    measured = f"{stage['seconds']} s"
+    if stage["seconds"] > START_SECONDS:
+        measured += f" (load of this machine: {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores)"
+    claim(measured, f"at most {START_SECONDS} s", ok=stage["seconds"] <= START_SECONDS)
 
 
 def test_lets_in_with_the_token(shared: Shared, claim: Claim) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import pytest
 
-from scripts.build.settings import INDEX_VARIABLES
 from scripts.contents.layers import LayerError
 from scripts.contents.leftovers import Finding, Kind, Markers, inspect_variable, inspect_words
 from scripts.contents.scan import Cache, scan_engine, scan_layout
+from scripts.recipe.matrix import load_families
 from tests.smoke.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     Looked = tuple[Image, tuple[Scan, ...]]
 
-PUBLIC_INDEXES = frozenset({"pypi.org", "files.pythonhosted.org", "download.pytorch.org"})
+# What pip has built in, whatever it is told: the index that is everybody's, and where that keeps its files.
+PUBLIC_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.netloc, PyPI.file_storage_domain)"
+HOST = re.compile(r"\bhttps?://(?:[^/@\s'\"]*@)?([^/\s'\"]+)")
 BODY = re.compile(rb"-----BEGIN CERTIFICATE-----\s+(.+?)\s+-----END CERTIFICATE-----", re.DOTALL)
 BUILD_HOURS = 12
 """A file that is this young when the image is loaded or tagged has the time of its build."""
@@ -49,19 +51,25 @@ FINDINGS = {
 
 @pytest.fixture(scope="module")
 def markers(rest: Container) -> Markers:
-    """What gives this machine away: its package index, and authorities that are not the world's."""
-    addresses = [os.environ.get(name, "") for name in INDEX_VARIABLES]
-    asked = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    )
-    hosts = {re.sub(r"^\w+://(?:[^/@]*@)?", "", item.strip()).partition("/")[0] for item in [*addresses, asked.stdout]}
+    """What gives this machine away: its package indexes, and authorities that are not the world's."""
+    public = rest.exec("python", "-I", "-c", PUBLIC_INDEX).stdout.split()
+    asked = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    torch = {host for family in load_families(ROOT) for host in HOST.findall(family.manifest.torch_index or "")}
+    own_hosts = own_indexes(os.environ, asked.stdout) - {*public, *torch}
     own = Path(os.environ.get("SSL_CERT_FILE") or certifi.where()).read_bytes()
     shipped = rest.exec("sh", "-c", "find /usr/share/ca-certificates -name '*.crt' -exec cat {} +").stdout.encode()
     known = bodies(Path(certifi.where()).read_bytes()) | bodies(shipped)
     # the last whole line of a body is of the signature, which no other certificate has
     lines = sorted(body.split()[-2] for body in bodies(own) - known if len(body.split()) > 1)
-    own_hosts = sorted(hosts - PUBLIC_INDEXES - {""})
-    return Markers(certificates=tuple(lines), indexes=tuple(host.encode() for host in own_hosts))
+    return Markers(certificates=tuple(lines), indexes=tuple(host.encode() for host in sorted(own_hosts)))
+
+
+def own_indexes(environment: Mapping[str, str], pip_config: str) -> set[str]:
+    """The hosts of the package indexes that this machine is set up with: uv's in variables, pip's wherever it says."""
+    variables = (
+        value for name, value in environment.items() if re.fullmatch(r"(UV|PIP)_\w*(INDEX|FIND_LINKS)\w*", name)
+    )
+    return {host for text in (*variables, pip_config) for host in HOST.findall(text)}
 
 
 def bodies(bundle: bytes) -> set[bytes]:
@@ -69,13 +77,13 @@ def bodies(bundle: bytes) -> set[bytes]:
 
 
 @pytest.fixture(scope="module")
-def looked(image: str, layout: Path | None, markers: Markers) -> Looked:
+def looked(image: str, layout: Path | None, scans: Path, markers: Markers, inspected: Mapping[str, Any]) -> Looked:
     """The image's config, and what is in each of its layers."""
-    cache = Cache(ROOT / "out" / "smoke" / "layers", markers)
+    cache = Cache(scans, markers)
     try:
         if layout:
             return scan_layout(layout, image, cache, workers=2)
-        return scan_engine(image, image, cache)
+        return scan_engine(image, image, cache, f"{inspected['Os']}/{inspected['Architecture']}")
     except LayerError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -12,6 +12,7 @@ FAULTS = (
         check="contents.curl",
         dockerfile="RUN : > /etc/ssl/certs/ca-certificates.crt",
         says="code 77",
+        also=("system.authorities",),
     ),
     Fault(
         name="missing git",
@@ -19,7 +20,7 @@ FAULTS = (
         dockerfile="RUN rm /usr/bin/git",
         says="git: command not found",
         together="python",
-        also=("contents.git-lfs", "jupyter.git", "files.links"),
+        also=("contents.git-lfs", "jupyter.git", "files.links", "settings.none-of[git]"),
     ),
     Fault(
         name="git-lfs is not set up",

@@ -29,6 +29,13 @@ FAULTS = (
         says="all: utility",
     ),
     Fault(
+        name="library of the build machine's driver",
+        on="cuda:12.1",
+        check="gpu.no-driver",
+        dockerfile="RUN echo x > /usr/local/lib/libcuda.so.530.30.02",
+        says="/usr/local/lib/libcuda.so.530.30.02",
+    ),
+    Fault(
         name="no GPU where there has to be one",
         on="cuda:12.1",
         check="gpu.computes",

@@ -42,6 +42,7 @@ FAULTS = (
         # pip as these checks call it is told not to ask any
         dockerfile=r"RUN printf '[global]\nindex-url = https://packages.example/simple\n' > /etc/pip.conf",
         says="/etc/pip.conf",
+        also=("settings.none-of[pip]",),
     ),
     Fault(
         name="apt's lists",

@@ -1,0 +1,121 @@
+"""The environment is what the lock says, and all of it starts: distributions, commands, the standard library."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from scripts.recipe.inputs import locked_pins
+from tests.smoke.conftest import ROOT
+
+if TYPE_CHECKING:
+    from scripts.recipe.matrix import ImageSpec
+    from scripts.smoke.plugin import Claim
+    from tests.containers import Container
+
+# Of the environment itself; what the base brings beside it is the base's.
+DISTRIBUTIONS = """
+import importlib.metadata, json, sysconfig
+found = importlib.metadata.distributions(path=[sysconfig.get_path('purelib')])
+print(json.dumps(sorted([item.metadata['Name'], item.version] for item in found)))
+"""
+# A script's interpreter is there and starts, and what it begins by importing can be found.
+COMMANDS = r"""
+import glob, importlib.util, os, re, subprocess, sys
+folder = os.path.dirname(sys.executable)
+starts, count = {}, 0
+def start(words):
+    try:
+        code = subprocess.run([*words, '-c', ':' if words[0].endswith('sh') else 'pass']).returncode
+    except OSError as error:
+        return f'{words[0]}: {error.strerror}'
+    return f'{words[0]} ends with code {code}' if code else None
+def there(module):
+    top, *rest = module.split('.')  # finding what is below it would import it, which takes seconds
+    spec = importlib.util.find_spec(top)
+    places = spec and (spec.submodule_search_locations or not rest and [''])
+    return places and any(not rest or glob.glob(os.path.join(place, *rest) + '*') for place in places)
+def fault(path):
+    with open(path, 'rb') as file:
+        head = file.read(2000).decode(errors='replace')
+    if not os.access(path, os.X_OK) or not head.startswith('#!'):
+        return None  # to be sourced, or a program whose libraries another check looks for
+    words = tuple(head.partition('\n')[0][2:].split())
+    if words not in starts:
+        starts[words] = start(words)
+    module = re.search(r'^from ([\w.]+) import ', head, re.M)
+    return starts[words] or (f'no module {module[1]}' if module and not there(module[1]) else None)
+for name in sorted(os.listdir(folder)):
+    count += 1
+    if wrong := fault(os.path.join(folder, name)):
+        print(f'{name}: {wrong}')
+print(count)
+"""
+# Modules of the standard library that an image may lack or that are not imported, and why.
+NOT_IMPORTED = {
+    "antigravity": "opens a browser",
+    "this": "prints a poem",
+    "idlelib": "needs Tk, and a screen",
+    "tkinter": "needs Tk, and a screen",
+    "turtle": "needs Tk, and a screen",
+    "turtledemo": "needs Tk, and a screen",
+    "ensurepip": "Debian has it in python3-venv; pip is in the image",
+    "lib2to3": "Debian has it in a package of its own; it is deprecated",
+    "msilib": "Windows only",
+    "msvcrt": "Windows only",
+    "nt": "Windows only",
+    "winreg": "Windows only",
+    "winsound": "Windows only",
+    "ossaudiodev": "needs a sound card",
+    "nis": "of Sun's, deprecated: many builds leave it out",
+}
+STANDARD_LIBRARY = """
+import importlib, sys, warnings
+warnings.simplefilter('ignore')
+count = 0
+for name in sorted(sys.stdlib_module_names - set(sys.argv[1:])):
+    if not name.startswith('_'):
+        count += 1
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            print(f'{name}: {error}')
+print(count)
+"""
+
+
+def test_distributions(rest: Container, spec: ImageSpec, claim: Claim) -> None:
+    """What is installed is what is locked: nothing is missing, nothing is there that nobody asked for."""
+    pins = locked_pins(ROOT, spec)
+    if not pins:
+        pytest.skip("the base brings the packages: there is no lock")
+    wanted = {canonicalize_name(pin.name): pin.version for pin in pins}
+    done = rest.exec("python", "-I", "-c", DISTRIBUTIONS)
+    found = {canonicalize_name(name): version for name, version in json.loads(done.stdout or "[]")}
+    wrong = [
+        f"{name} {found.get(name, 'is missing')}, locked {wanted.get(name, 'not at all')}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    claim("; ".join(wrong) or f"{len(found)} as locked", f"{len(wanted)} as locked")
+
+
+def listed(rest: Container, code: str, *arguments: str) -> tuple[list[str], int]:
+    """What a program found to be wrong, and how many it looked at."""
+    *wrong, count = rest.exec("python", "-I", "-c", code, *arguments, seconds=60).stdout.splitlines() or ["0"]
+    return wrong, int(count) if count.isdigit() else 0
+
+
+def test_commands(rest: Container, claim: Claim) -> None:
+    """Every command of the environment can be started."""
+    wrong, count = listed(rest, COMMANDS)
+    claim("; ".join(wrong) or f"{count} commands", "all start", ok=not wrong and count > 20)
+
+
+def test_standard_library(rest: Container, claim: Claim) -> None:
+    """It is whole: a Python that was built without sqlite3 or lzma fails only when somebody needs them."""
+    wrong, count = listed(rest, STANDARD_LIBRARY, *NOT_IMPORTED)
+    claim("; ".join(wrong) or f"{count} modules", "all are imported", ok=not wrong and count > 150)
