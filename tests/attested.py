@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import sys
 import tarfile
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,33 @@ FILES = {
     ),
     "opt/venv/lib/python3.11/site-packages/numpy-2.4.6.dist-info/RECORD": "numpy/__init__.py,,\n",
 }
+
+SYFT = """\
+import json, pathlib, sys, uuid
+words = sys.argv[1:]
+if words == ["version"]:
+    print("Application: syft\\nVersion:    1.2.3")
+    sys.exit()
+assert words[:2] == ["scan", "--quiet"], words
+name, version = words[words.index("--source-name") + 1], words[words.index("--source-version") + 1]
+files = dict(word.split("=", 1) for word in words if "=" in word)
+packages = [{"SPDXID": "SPDXRef-b", "name": "b"}, {"SPDXID": "SPDXRef-a", "name": "a"}]
+spdx = {
+    "spdxVersion": "SPDX-2.3", "name": name, "documentNamespace": str(uuid.uuid4()), "packages": packages,
+    "creationInfo": {"created": str(uuid.uuid4()), "creators": ["Tool: syft"]}, "files": [{"SPDXID": "SPDXRef-file"}],
+    "relationships": [
+        {"spdxElementId": "SPDXRef-a", "relatedSpdxElement": "SPDXRef-b", "relationshipType": "DEPENDENCY_OF"},
+        {"spdxElementId": "SPDXRef-a", "relatedSpdxElement": "SPDXRef-file", "relationshipType": "CONTAINS"},
+    ],
+}
+cyclonedx = {
+    "bomFormat": "CycloneDX", "serialNumber": f"urn:uuid:{uuid.uuid4()}",
+    "metadata": {"timestamp": str(uuid.uuid4()), "component": {"type": "container", "name": name, "version": version}},
+    "components": [{"type": "library", "name": "b"}, {"type": "library", "name": "a"}, {"type": "operating-system"}],
+}
+pathlib.Path(files["spdx-json"]).write_text(json.dumps(spdx))
+pathlib.Path(files["cyclonedx-json"]).write_text(json.dumps(cyclonedx))
+"""
 
 
 @dataclass(frozen=True)
@@ -122,3 +150,12 @@ def _make_layout(folder: Path) -> None:
     index = {"schemaVersion": 2, "manifests": [add(json.dumps(manifest).encode(), MANIFEST)]}
     (folder / "index.json").write_text(json.dumps(index))
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+
+def put_syft(folder: Path, program: str = SYFT) -> str:
+    """A syft that only pretends: two packages, and other numbers and times at each call."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "syft"
+    path.write_text(f"#!{sys.executable} -IS\n{program}")
+    path.chmod(0o755)
+    return str(path)

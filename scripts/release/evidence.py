@@ -25,7 +25,7 @@ from scripts.release.provenance import provenance_of, test_result_of
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import digest_of
 from scripts.release.sbom import CYCLONEDX_TYPE, SPDX_TYPE, Origin, make_sboms
-from scripts.release.signatures import Signed, attach_signature, list_signatures, render_payload
+from scripts.release.signatures import Signed, attach_signature, list_as_referrer, list_signatures, render_payload
 from scripts.release.signer import find_signer
 from scripts.release.statements import (
     CYCLONEDX,
@@ -196,7 +196,7 @@ class _Target:
             if signed.digest == self.image.value and not signer.cosign.verify(
                 signed.payload, signed.signature, signer.trust
             ):
-                return None
+                return list_as_referrer(self.transport, self.image, self.known)
         payload = render_payload(self.repository, self.image.value)
         signed = Signed(payload=payload, signature=signer.sign(payload))
         return attach_signature(self.transport, self.manifest.descriptor, self.image, signed)

@@ -20,8 +20,11 @@ from scripts.release.registry import OCI_MANIFEST, Manifest, digest_of, get_mani
 from scripts.release.statements import render_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scripts.build.layout import Descriptor
     from scripts.release.reference import Digest, Repository, Tag
+    from scripts.release.referrers import Referrer
     from scripts.release.transport import Transport
 
 ARTIFACT = "application/vnd.dev.cosign.artifact.sig.v1+json"
@@ -99,6 +102,17 @@ def attach_signature(transport: Transport, subject: Descriptor, image: Digest, s
     upload_bytes(transport, image.repository, payload)
     manifest = Manifest(media_type=OCI_MANIFEST, content=render_json(content))
     put_manifest(transport, signature_tag(image), manifest)
+    return attach(transport, image.repository, manifest)
+
+
+def list_as_referrer(transport: Transport, image: Digest, known: Iterable[Referrer]) -> Descriptor | None:
+    """Have an image's signatures among its referrers, where a run was cut off in between; None: they are.
+
+    What cosign itself has signed names no subject, and stays as it is.
+    """
+    manifest = get_manifest(transport, signature_tag(image))
+    if manifest.digest in {item.descriptor.digest for item in known} or b'"subject"' not in manifest.content:
+        return None
     return attach(transport, image.repository, manifest)
 
 
