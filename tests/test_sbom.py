@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,7 +94,7 @@ def test_one_that_hangs(tmp_path: Path, syft: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_locked_one_is_found_beside_this_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert syft_version(find_syft()).startswith("1.")
-    monkeypatch.setattr(sbom.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match="syft is missing, which makes SBOMs"):
         find_syft()

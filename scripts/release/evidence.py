@@ -82,6 +82,12 @@ class Evidence:
     signer: Signer | None = None
     signature: Need = Need.OPTIONAL
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is, in words."""
+        signed = (f"signed with {self.signer.trust}",) if self.signer else ("not signed",)
+        return (*(piece.what for piece in self.pieces), *signed)
+
 
 def prepare_evidence(
     settings: Settings, build: Build, smoke: Record | None, say: Say, *, may_install: bool = False

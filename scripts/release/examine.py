@@ -1,4 +1,4 @@
-"""``invoke verify`` and ``invoke scan``, apart from options and printing: a name and settings in, findings out."""
+"""``invoke attest``, ``verify`` and ``scan``, apart from options and printing: a name and settings in, findings out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scripts.build.layout import directory_of, load_record
 from scripts.build.wanted import Need, Severity
@@ -17,6 +17,9 @@ from scripts.recipe.faults import did_you_mean
 from scripts.release.attestations import find_bundles, find_documents
 from scripts.release.commands import connect
 from scripts.release.cosign import CosignError, find_cosign
+from scripts.release.evidence import attach_evidence, prepare_evidence
+from scripts.release.place import place_of
+from scripts.release.registry import get_manifest
 from scripts.release.sbom import CYCLONEDX_TYPE, Origin, count_packages, make_sboms
 from scripts.release.scan_policy import FILENAME, Policy, Verdict, judge, load_policy, unused
 from scripts.release.scanners import NotScannedError, find_scanner, scan_sbom
@@ -24,6 +27,7 @@ from scripts.release.signer import find_trust
 from scripts.release.statements import CYCLONEDX, render_json
 from scripts.release.target import find_target
 from scripts.release.verify import Proofs, verify
+from scripts.smoke.record import hash_checks, passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +73,31 @@ def verify_image(
                 demanded=bool(key),
             )
         )
+
+
+def attest_image(
+    word: str, images: Mapping[str, ImageSpec], settings: Settings, say: Say, *, may_install: bool, dry_run: bool
+) -> dict[str, Any]:
+    """Attach to what was built here, and is published, what it lacks; a row that says what was done, or would be.
+
+    :raises UsageError: if there is no such image, or it is not built.
+    :raises NotFoundError: if it is not published.
+    """
+    if word not in images:
+        raise UsageError(f'no image "{word}"{did_you_mean(word, images)}')
+    spec, build = images[word], load_record(settings.out, word)
+    if build is None:
+        raise UsageError(f"{word} is not built: invoke build {spec.family} --version {spec.version}")
+    repository = place_of(spec, settings).repository
+    smoke = passed(settings.out, build.digest, hash_checks(settings.root, spec))
+    with connect(say) as transport:
+        manifest = get_manifest(transport, repository.digest(build.digest))
+        evidence = prepare_evidence(settings, build, smoke, say, may_install=may_install)
+        row = {"id": word, "digest": build.digest, "action": "attest", "why": ", ".join(evidence.names)}
+        if dry_run:
+            return row
+        done = attach_evidence(transport, repository, manifest, evidence, say)
+    return {**row, "action": "attested" if done else "unchanged", "why": f"{len(done)} new" if done else "all is there"}
 
 
 def scan_image(

@@ -1,4 +1,4 @@
-"""Tasks of what goes with a published image: verify, scan."""
+"""Tasks of what goes with a published image: attest, verify, scan."""
 
 from __future__ import annotations
 
@@ -62,7 +62,18 @@ def scan(
     if told or format == "json":
         show(told, format, {"id": None, "severity": None, "package": 14, "verdict": None, "why": 24})
     if bad := sum(item.bad for item in judged):
-        raise AuditError(f"{image}: {bad} findings that are not allowed")
+        raise AuditError(f"{image}: {bad} of {len(judged)} findings not allowed")
 
 
-TASKS = (verify, scan)
+@command
+def attest(c: Context, image: str, registry: str | None = None, dry_run: bool = False, format: str = "table") -> None:
+    """Attach to an image (REPO:TAG) that was built here and is published what it comes with and lacks."""
+    from scripts.release.examine import attest_image
+
+    images = {spec.id: spec for spec in here(c).images()}
+    settings = here(c).settings(c, registry=registry)
+    row = attest_image(image, images, settings, say, may_install="IMAGES_SETUP" in os.environ, dry_run=dry_run)
+    show([row], format, {"id": None, "digest": 19, "action": None, "why": 30})
+
+
+TASKS = (attest, verify, scan)
