@@ -45,11 +45,15 @@ OPTIONS = {
     "unsafe_skip_smoke": "publish what no smoke test has passed",
     "to": "revision to go back to, such as r13",
     "adopt": "write what the registry has, and what it has no more",
-    "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1; with -rN where it is about one revision",
+    "image": "REPO:TAG of an image, such as torch:2.3.1-cuda12.1; with -rN where it is about one revision; "
+    "to verify or scan, a whole reference too",
     "ref": "an inventory or OCI layout (a path), REPO:TAG or REPO:TAG-rN, a reference, or engine:NAME",
     "old": "the image to compare with, as the inventory's ref",
     "new": "the image that came after it",
     "reread": "read the layers although an inventory is attached to the image",
+    "key": "public key that is to have signed it, such as cosign.pub or awskms://...",
+    "severity": "least severe finding that counts: low, medium, high, critical",
+    "database": "folder of the scanner's database, taken as it is",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 

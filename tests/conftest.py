@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.build import apt, sources
+from scripts.release.cosign import TOKENS
+from tests.fake_cosign import WORD, FakeCosign, put_cosign
 from tests.measured import measured, pytest_terminal_summary  # noqa: F401 - a fixture and a hook, found here
 from tests.system import System
 from tests.wheels import make_wheel
@@ -238,6 +240,17 @@ def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         yield found
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def cosign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCosign:
+    """A pretended cosign on PATH; its keys are open, and there is no identity token."""
+    found = put_cosign(tmp_path / "cosign-bin")
+    monkeypatch.setenv("PATH", f"{found.folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("COSIGN_PASSWORD", WORD)
+    for name in TOKENS:
+        monkeypatch.delenv(name, raising=False)
+    return found
 
 
 @pytest.fixture

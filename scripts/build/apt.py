@@ -154,8 +154,12 @@ def render_source(source: AptSource, suite: str) -> str:
 
 def pin_trixie(root: Path) -> None:
     """Let apt take Docker, and only Docker, from trixie; a trixie source of the machine's own is used as it is."""
+    pin_packages(root, "Docker", PIN_DOCKER)
+
+
+def pin_packages(root: Path, what: str, pins: str) -> None:
+    """Let apt take from trixie what ``pins`` names (apt_preferences(5)), and nothing else."""
     sources = load_sources(root)
-    pins = PIN_DOCKER
     if not any("trixie" in source.suites for source in sources):
         pins += PIN_THE_REST
         wanted = ({"bookworm"}, {"oldstable", "stable"})
@@ -166,9 +170,9 @@ def pin_trixie(root: Path) -> None:
             if suites & set(source.suites) and "main" in source.components and not source.uri.startswith("cdrom:")
         ]
         if not fitting:
-            raise BuildError("the apt sources of this machine name no mirror for bookworm/main to take Docker from")
+            raise BuildError(f"the apt sources of this machine name no mirror for bookworm/main to take {what} from")
         _write(root / "etc/apt/sources.list.d/trixie-docker.sources", render_source(fitting[0], "trixie"))
-    _write(root / "etc/apt/preferences.d/trixie-docker", pins)
+    _write(root / f"etc/apt/preferences.d/trixie-{what.lower()}", pins)
 
 
 def _write(path: Path, text: str) -> None:

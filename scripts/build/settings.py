@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.sources import wheel_folders
+from scripts.build.wanted import Evidence, Scan, load_evidence, load_scan
 from scripts.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Settings:
     """Why everything is to be built whatever its recipe; empty: only what changed."""
     overrides: tuple[str, ...] = ()
     """``KEY=VALUE`` settings of bake targets (``docker buildx bake --set``), without the target."""
+    evidence: Evidence = field(default_factory=Evidence)
+    scan: Scan = field(default_factory=Scan)
 
 
 def load_settings(root: Path, configured: Any, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -66,5 +69,7 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
         ca_bundle=configured.ca_bundle or environment.get("SSL_CERT_FILE", ""),
         index_url=index,
         wheels=wheel_folders(configured.wheels, environment),
+        evidence=load_evidence(getattr(configured, "evidence", None)),
+        scan=load_scan(getattr(configured, "scan", None)),
         **{**chosen, "registry": registry},
     )

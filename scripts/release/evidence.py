@@ -1,0 +1,217 @@
+"""What goes with a published image: SBOMs, provenance, the smoke test's result, and signatures of them and of the image.
+
+Two steps, so that nothing is published when something required is missing: ``prepare_evidence`` makes everything that
+needs no registry, ``attach_evidence`` attaches what is not attached yet, however often it is called.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from scripts.build.layout import directory_of
+from scripts.build.wanted import Need
+from scripts.errors import ImagesError
+from scripts.release.attestations import (
+    Document,
+    attach_document,
+    bundle_document,
+    find_bundles,
+    statement_document,
+)
+from scripts.release.provenance import provenance_of, test_result_of
+from scripts.release.referrers import list_referrers
+from scripts.release.registry import digest_of
+from scripts.release.sbom import CYCLONEDX_TYPE, SPDX_TYPE, Origin, make_sboms
+from scripts.release.signatures import Signed, attach_signature, list_as_referrer, list_signatures, render_payload
+from scripts.release.signer import find_signer
+from scripts.release.statements import (
+    CYCLONEDX,
+    PROVENANCE,
+    SPDX,
+    TEST_RESULT,
+    Statement,
+    render_statement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scripts.build.layout import Descriptor
+    from scripts.build.layout import Record as Build
+    from scripts.build.settings import Settings
+    from scripts.release.reference import Repository
+    from scripts.release.registry import Manifest
+    from scripts.release.sbom import Sboms
+    from scripts.release.signer import Signer
+    from scripts.release.transport import Transport
+    from scripts.smoke.record import Record
+
+    Say = Callable[[str], None]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One document about an image, and the same as a statement to be signed."""
+
+    what: str
+    need: Need
+    statement: Statement
+    content: bytes = b""
+    """The document as it is; empty: the statement itself."""
+    kind: str = ""
+
+    def document(self, repository: Repository) -> Document:
+        """The document, signed by nobody."""
+        if self.content:
+            return Document(kind=self.kind, content=self.content, annotations={})
+        return statement_document(render_statement(self.statement, repository), self.statement.predicate_type)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is to be attached to one image."""
+
+    image: str
+    """Its id."""
+    pieces: tuple[Piece, ...] = ()
+    signer: Signer | None = None
+    signature: Need = Need.OPTIONAL
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is, in words."""
+        signed = (f"signed with {self.signer.trust}",) if self.signer else ("not signed",)
+        return (*(piece.what for piece in self.pieces), *signed)
+
+
+def prepare_evidence(
+    settings: Settings, build: Build, smoke: Record | None, say: Say, *, may_install: bool = False
+) -> Evidence:
+    """Make what is to be attached to a build; a line for everything that is left out.
+
+    :param smoke: the smoke test that the build has passed; None: it was published without on purpose.
+    :param may_install: whether cosign may be installed where it is missing and we are root.
+    :raises ImagesError: with its reason, if something cannot be made that the settings require.
+    """
+    wanted = settings.evidence
+
+    def make(what: str, need: Need, made: Callable[[], T]) -> T | None:
+        if need is Need.OFF:
+            say(f"warning: {build.id}: {what}: off in the settings: published without")
+            return None
+        try:
+            return made()
+        except ImagesError as error:
+            if need is Need.REQUIRED:
+                raise type(error)(f"{build.id}: {what} is required (images.evidence): {error}") from error
+            say(f"warning: {build.id}: published without {what}: {error}")
+            return None
+
+    signer = make("a signature", wanted.signature, lambda: find_signer(settings, say, may_install=may_install))
+    origin = Origin(name=build.id, digest=build.digest, epoch=build.epoch, source=settings.source)
+    layout = directory_of(settings.out, build.id)
+    sboms = make("an SBOM", wanted.sbom, lambda: make_sboms(layout, origin, settings.out, say))
+    pieces = [*_sbom_pieces(sboms, build.digest, wanted.sbom)] if sboms else []
+    byproducts = {f"SBOM, {piece.what}": digest_of(piece.content) for piece in pieces}
+    predicate = make("provenance", wanted.provenance, lambda: provenance_of(build, settings, byproducts))
+    if predicate:
+        statement = Statement(subject=build.digest, predicate_type=PROVENANCE, predicate=predicate)
+        pieces.append(Piece(what="provenance", need=wanted.provenance, statement=statement))
+    if smoke is None:
+        say(f"warning: {build.id}: no smoke test result is attached: there is none")
+    elif result := make("the smoke test's result", wanted.smoke, lambda: test_result_of(smoke)):
+        statement = Statement(subject=build.digest, predicate_type=TEST_RESULT, predicate=result)
+        pieces.append(Piece(what="smoke test", need=wanted.smoke, statement=statement))
+    return Evidence(image=build.id, pieces=tuple(pieces), signer=signer, signature=wanted.signature)
+
+
+def attach_evidence(
+    transport: Transport, repository: Repository, manifest: Manifest, evidence: Evidence, say: Say
+) -> tuple[Descriptor, ...]:
+    """Attach to an image what is not attached yet; gives what was. The signature of the image comes last.
+
+    :param manifest: the image's, which the repository has.
+    :raises ImagesError: if something that is required cannot be attached; run it again.
+    """
+    done: list[Descriptor] = []
+    names: list[str] = []
+    for what, need, attach in _attachments(_Target(transport, repository, manifest), evidence):
+        try:
+            found = attach()
+        except ImagesError as error:
+            if need is Need.REQUIRED:
+                raise
+            say(f"warning: {evidence.image}: {what} is not attached: {error}")
+            continue
+        if found:
+            done.append(found)
+            names.append(what)
+    if names:
+        say(f"{evidence.image}: attached: {', '.join(names)}")
+    return tuple(done)
+
+
+def _attachments(target: _Target, evidence: Evidence) -> Iterator[tuple[str, Need, Callable[[], Descriptor | None]]]:
+    for piece in evidence.pieces:
+        yield piece.what, piece.need, partial(target.attach, piece.document(target.repository))
+    if evidence.signer:
+        for piece in evidence.pieces:
+            yield (
+                f"{piece.what} (signed)",
+                evidence.signature,
+                partial(target.attach_signed, piece.statement, evidence.signer),
+            )
+        yield f"signature of {evidence.signer.trust}", evidence.signature, partial(target.sign, evidence.signer)
+
+
+class _Target:
+    """An image in a registry, and what was attached to it before."""
+
+    def __init__(self, transport: Transport, repository: Repository, manifest: Manifest) -> None:
+        self.transport = transport
+        self.repository = repository
+        self.manifest = manifest
+        self.image = repository.digest(manifest.digest)
+        self.known = list_referrers(transport, self.image)
+
+    def attach(self, document: Document) -> Descriptor | None:
+        """Attach a document; None: it is attached."""
+        return attach_document(self.transport, self.image, self.manifest.descriptor, document, self.known)
+
+    def attach_signed(self, statement: Statement, signer: Signer) -> Descriptor | None:
+        """Sign a statement and attach it; None: it is attached, signed by the same.
+
+        A signature has other bytes each time, so what is there is verified, and not compared.
+        """
+        content, kind = self.manifest.content, statement.predicate_type
+        for bundle in find_bundles(self.transport, self.image, kind, self.known):
+            if bundle.statement == statement and not signer.cosign.verify_bundle(
+                bundle.content, kind, content, signer.trust
+            ):
+                return None
+        return self.attach(bundle_document(signer.bundle(statement, self.repository), kind))
+
+    def sign(self, signer: Signer) -> Descriptor | None:
+        """Sign the image; None: it is signed by the same."""
+        for signed in list_signatures(self.transport, self.image):
+            if signed.digest == self.image.value and not signer.cosign.verify(
+                signed.payload, signed.signature, signer.trust
+            ):
+                return list_as_referrer(self.transport, self.image, self.known)
+        payload = render_payload(self.repository, self.image.value)
+        signed = Signed(payload=payload, signature=signer.sign(payload))
+        return attach_signature(self.transport, self.manifest.descriptor, self.image, signed)
+
+
+def _sbom_pieces(sboms: Sboms, digest: str, need: Need) -> Iterator[Piece]:
+    for what, kind, predicate_type, content in (
+        ("SPDX", SPDX_TYPE, SPDX, sboms.spdx),
+        ("CycloneDX", CYCLONEDX_TYPE, CYCLONEDX, sboms.cyclonedx),
+    ):
+        statement = Statement(subject=digest, predicate_type=predicate_type, predicate=json.loads(content))
+        yield Piece(what=what, need=need, statement=statement, content=content, kind=kind)

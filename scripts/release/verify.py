@@ -1,0 +1,263 @@
+"""What is proven of a published image, and by whom: its signature, its provenance, the ledger, its smoke test, its SBOMs.
+
+PROVEN is what somebody we believe has signed, or what a ledger in this checkout says; NOT PROVEN is what is merely not
+there, or there without anybody to answer for it; FAILED is what contradicts, or is not signed by whom it should be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from scripts.build.vcs import DIRTY
+from scripts.build.wanted import Need
+from scripts.release.attestations import find_bundles, find_documents
+from scripts.release.predicates import facts_in, origin_in, result_in
+from scripts.release.provenance import builder_id
+from scripts.release.referrers import list_referrers
+from scripts.release.sbom import CYCLONEDX_TYPE, SPDX_TYPE
+from scripts.release.signatures import list_signatures
+from scripts.release.statements import (
+    CYCLONEDX,
+    IN_TOTO,
+    PROVENANCE,
+    SPDX,
+    TEST_RESULT,
+    MalformedStatementError,
+    Statement,
+    parse_statement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from scripts.build.settings import Settings
+    from scripts.release.cosign import Cosign
+    from scripts.release.lines import Published
+    from scripts.release.target import Target
+    from scripts.release.transport import Transport
+    from scripts.release.trust import Trust
+
+LEDGER = "the ledger"
+
+
+class State(StrEnum):
+    """How sure something is."""
+
+    PROVEN = "PROVEN"
+    OPEN = "NOT PROVEN"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was found of one thing, in a line."""
+
+    what: str
+    state: State
+    by: str
+    """Who says so; empty where nobody does."""
+    why: str
+    need: Need = Need.OPTIONAL
+    """Whether it has to be proven."""
+
+    @property
+    def bad(self) -> bool:
+        """Whether the image must not be taken for what it should be."""
+        return self.state is State.FAILED or (self.state is State.OPEN and self.need is Need.REQUIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """What is needed to look."""
+
+    transport: Transport
+    target: Target
+    settings: Settings
+    cosign: Cosign | None
+    """None: there is none, so no signature can be checked."""
+    trust: Trust | None
+    demanded: bool = False
+    """Whether a key was given with the question: then it has to have signed, whoever's image it is."""
+
+
+def verify(proofs: Proofs) -> tuple[Finding, ...]:
+    """All findings of one image.
+
+    :raises RegistryError: if the registry does not answer.
+    """
+    looker = _Looker(proofs)
+    return (looker.signature(), looker.provenance(), looker.ledger(), looker.smoke(), looker.sboms())
+
+
+def sums_up(findings: Iterable[Finding]) -> str:
+    """Why an image is not to be trusted; empty if it is: something is proven, and nothing that is needed is missing."""
+    found = list(findings)
+    if bad := [f"{item.what} {item.state}" for item in found if item.bad]:
+        return ", ".join(bad)
+    return "" if any(item.state is State.PROVEN for item in found) else "nothing is proven"
+
+
+class _Looker:
+    def __init__(self, proofs: Proofs) -> None:
+        self.transport = proofs.transport
+        self.target = proofs.target
+        self.settings = proofs.settings
+        self.cosign = proofs.cosign
+        self.trust = proofs.trust
+        self.known = list_referrers(self.transport, self.target.digest)
+        # Whom the settings name is to have signed our images, and says nothing of others'.
+        self.answerable = proofs.demanded or proofs.target.ours
+
+    def signature(self) -> Finding:
+        """The signature of the image itself."""
+        what, required = "signature", self.settings.evidence.signature is Need.REQUIRED
+        need = Need.REQUIRED if self.answerable and (self.trust or required) else Need.OPTIONAL
+        found = list_signatures(self.transport, self.target.digest)
+        if not found:
+            return self._open(what, need, "no signature is attached")
+        if not (self.cosign and self.trust):
+            return self._open(what, need, f"{_count(found, 'signature')} attached, {self._unable}")
+        complaint = ""
+        for signed in found:
+            complaint = self.cosign.verify(signed.payload, signed.signature, self.trust)
+            if not complaint and signed.digest == self.target.digest.value:
+                return self._proven(what, f"of {self.target.digest.value[:19]}")
+            complaint = complaint or f"it is of {signed.digest or 'something else'}"
+        return self._wrong(what, f"{_count(found, 'signature')} attached, none good: {complaint}")
+
+    def provenance(self) -> Finding:
+        """Who built it from what; compared with what the ledger says of this digest."""
+        what = "provenance"
+        statements, finding = self._statements(what, PROVENANCE, self.settings.evidence.provenance, origin_in)
+        if finding:
+            return finding
+        wrong = ""
+        for statement in statements:
+            if not (wrong := self._contradiction(statement.predicate)):
+                return self._proven(what, origin_in(statement.predicate))
+        return self._failed(what, wrong)
+
+    def ledger(self) -> Finding:
+        """Whether the digest is what the ledger has for this name."""
+        what, target, lines = "ledger", self.target, self.target.lines
+        expected = target.expected
+        if expected and expected.digest != target.manifest.digest:
+            return self._failed(what, f"{expected.name} is {expected.digest[:19]} in the ledger", LEDGER)
+        if not lines:
+            why = (
+                "no ledger of this checkout knows it"
+                if target.ours
+                else "another project's: no ledger of ours knows it"
+            )
+            return self._open(what, Need.REQUIRED if target.ours else Need.OPTIONAL, why)
+        line = expected or lines[-1]
+        if bad := target.ledger.yanked(line.repository, line.tag).get(line.revision):
+            return self._failed(what, f"{line.tag}-r{line.revision} was yanked: {bad.reason}", LEDGER)
+        return Finding(what=what, state=State.PROVEN, by=LEDGER, why=f"{line.tag}-r{line.revision}, {line.time[:10]}")
+
+    def smoke(self) -> Finding:
+        """Whether it has passed its smoke test: signed, or as the ledger says."""
+        what, line = "smoke test", self._line
+        statements, finding = self._statements(what, TEST_RESULT, self.settings.evidence.smoke, result_in)
+        if finding is None:
+            good = [item.predicate for item in statements if item.predicate.get("result") == "PASSED"]
+            if good:
+                return self._proven(what, result_in(good[-1]))
+            return self._failed(what, result_in(statements[-1].predicate))
+        if finding.state is State.OPEN and line and line.smoke:
+            why = f"{line.smoke.passed} passed, {line.smoke.skipped} skipped, {line.smoke.started[:10]}"
+            return Finding(what=what, state=State.PROVEN, by=LEDGER, why=why)
+        return finding
+
+    def sboms(self) -> Finding:
+        """The lists of what is in it."""
+        what, need = "SBOM", self.settings.evidence.sbom
+        names = []
+        for name, kind in (("SPDX", SPDX), ("CycloneDX", CYCLONEDX)):
+            statements, finding = self._statements(what, kind, need, lambda _: "")
+            if finding and finding.state is State.FAILED:
+                return finding
+            names += [name] if statements else []
+        if names:
+            return self._proven(what, " and ".join(names))
+        plain = [kind for kind in (SPDX_TYPE, CYCLONEDX_TYPE) if kind in {item.artifact_type for item in self.known}]
+        return self._open(what, self._need(need), "attached, but nobody has signed it" if plain else "none attached")
+
+    def _statements(
+        self, what: str, kind: str, need: Need, tell: Callable[[Mapping[str, Any]], str]
+    ) -> tuple[list[Statement], Finding | None]:
+        """The statements of a type that are signed by whom we believe; a finding if there are none."""
+        need = self._need(need)
+        bundles = list(find_bundles(self.transport, self.target.digest, kind, self.known))
+        if not bundles:
+            plain = tell(self._unsigned(kind) or {})
+            return [], self._open(what, need, f"nobody has signed it: {plain}" if plain else "none attached")
+        if not (self.cosign and self.trust):
+            return [], self._open(what, need, f"{_count(bundles, 'statement')} attached, {self._unable}")
+        good, complaint = [], ""
+        for bundle in bundles:
+            wrong = self.cosign.verify_bundle(bundle.content, kind, self.target.manifest.content, self.trust)
+            complaint = wrong or complaint
+            if not wrong and bundle.statement.subject == self.target.manifest.digest:
+                good.append(bundle.statement)
+        if good:
+            return good, None
+        return [], self._wrong(what, f"{_count(bundles, 'statement')} attached, none good: {complaint}")
+
+    def _unsigned(self, kind: str) -> Mapping[str, Any] | None:
+        for content in find_documents(self.transport, self.target.digest, IN_TOTO, kind, self.known):
+            try:
+                return parse_statement(content, kind).predicate
+            except MalformedStatementError:
+                continue
+        return None
+
+    def _contradiction(self, predicate: Mapping[str, Any]) -> str:
+        """What a provenance says otherwise than the settings and the ledger; empty if nothing."""
+        facts = facts_in(predicate)
+        line = self._line
+        pairs = [("builder", facts["builder"], builder_id(self.settings) if self.target.ours else "")]
+        if line:
+            pairs += [
+                ("recipe", facts["recipe"], line.recipe),
+                ("commit", facts["commit"], line.commit.removesuffix(DIRTY)),
+            ]
+            pairs += [("base", facts["base"], line.base.removeprefix("sha256:"))]
+        return "; ".join(
+            f"{name} is {said or 'not told'}, expected {wanted}"
+            for name, said, wanted in pairs
+            if wanted and said != wanted
+        )
+
+    @property
+    def _line(self) -> Published | None:
+        return next((line for line in self.target.lines if line.recipe or line.smoke), None)
+
+    def _need(self, need: Need) -> Need:
+        """What the settings require they require of our own images, and signed only where somebody signs them."""
+        return need if self.target.ours and self.trust else Need.OPTIONAL
+
+    @property
+    def _unable(self) -> str:
+        return "and no key is named to check it with (--key)" if self.cosign else "and no cosign to check it with"
+
+    def _proven(self, what: str, why: str) -> Finding:
+        return Finding(what=what, state=State.PROVEN, by=str(self.trust), why=why)
+
+    @staticmethod
+    def _open(what: str, need: Need, why: str) -> Finding:
+        return Finding(what=what, state=State.OPEN, by="", why=why, need=need)
+
+    def _wrong(self, what: str, why: str) -> Finding:
+        """What is signed, but not by whom we believe: no surprise with others' images, as long as nobody is asked for."""
+        return Finding(what=what, state=State.FAILED if self.answerable else State.OPEN, by=str(self.trust), why=why)
+
+    def _failed(self, what: str, why: str, by: str = "") -> Finding:
+        return Finding(what=what, state=State.FAILED, by=by or str(self.trust), why=why)
+
+
+def _count(found: Iterable[object], noun: str) -> str:
+    number = len(list(found))
+    return f"{number} {noun}{'' if number == 1 else 's'}"
