@@ -21,6 +21,7 @@ from scripts.build import apt, sources
 from scripts.release.cosign import TOKENS
 from tests.fake_cosign import WORD, FakeCosign, put_cosign
 from tests.measured import measured, pytest_terminal_summary  # noqa: F401 - a fixture and a hook, found here
+from tests.products import NO_EVIDENCE_SETTINGS
 from tests.system import System
 from tests.wheels import make_wheel
 
@@ -139,6 +140,7 @@ def environment(tmp_path: Path, docker: Docker, cache: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
         "INVOKE_IMAGES_CACHE": str(cache),
+        **NO_EVIDENCE_SETTINGS,
     }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from scripts.build.wanted import Evidence, Need
 from scripts.release.product import Product, load_product
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ def make_layout(folder: Path, *layers: str) -> Path:
     (folder / "index.json").write_text(json.dumps(index))
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     return folder
+
+
+# The layers of products are no archives: there is nothing in them to tell of.
+NO_EVIDENCE = Evidence(inventory=Need.OFF, sbom=Need.OFF, provenance=Need.OFF, smoke=Need.OFF, signature=Need.OFF)
+NO_EVIDENCE_SETTINGS = {f"INVOKE_IMAGES_EVIDENCE_{item.name.upper()}": "off" for item in fields(Evidence)[:5]}
 
 
 def make_product(folder: Path, *layers: str) -> Product:

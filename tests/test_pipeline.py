@@ -21,6 +21,7 @@ from scripts.smoke.record import Outcome, hash_checks, save_record
 from scripts.smoke.subject import Subject
 from tests.conftest import DIGEST, VERSIONS
 from tests.faulty_registry import FaultyRegistry, connect, say
+from tests.products import NO_EVIDENCE
 from tests.test_push import built, tags
 from tests.test_smoke_record import RECORD
 
@@ -51,7 +52,11 @@ class World:
         self.specs = expand_all(load_families(repository.root))
         self.out = repository.root / "out"
         self.settings = Settings(
-            root=repository.root, out=self.out, cache=self.out / "cache", registry=f"{registry.host}/vessl-ai"
+            root=repository.root,
+            out=self.out,
+            cache=self.out / "cache",
+            registry=f"{registry.host}/vessl-ai",
+            evidence=NO_EVIDENCE,
         )
         self.done: list[str] = []
         self.content = {spec.id: "one" for spec in self.specs}

@@ -133,7 +133,7 @@ def test_layers_that_are_there_are_not_sent_again(
     assert outcomes == {"present": 1, "sent": 2}
     other = replace(place, repository=registry.repository("vessl-ai/other"), ledger=place.ledger.with_name("o.jsonl"))
     outcomes.clear()
-    publish(transport, other, next(products), FACTS, progress=progress, sources=[place.repository])
+    publish(transport, replace(other, siblings=(place.repository,)), next(products), FACTS, progress=progress)
     assert outcomes == {"mounted": 1, "sent": 2}
 
 

@@ -21,7 +21,7 @@ from scripts.release.push import Order, Pusher
 from scripts.release.revision import DisagreeError, Step
 from tests.faulty_registry import FaultyRegistry, connect, say
 from tests.memory_registry import Reply, errors
-from tests.products import make_product
+from tests.products import NO_EVIDENCE, make_product
 from tests.test_push import built
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def test_what_is_built_during_a_push_is_not_published(tasks: Tasks, registry: Fa
         return exchange.handle()
 
     registry.fail("GET", "tags/list", built_meanwhile)
-    settings = Settings(root=root, out=root / "out", cache=root / "cache", registry=f"{registry.host}/vessl-ai")
+    settings = Settings(
+        root=root, out=root / "out", cache=root / "cache", registry=f"{registry.host}/vessl-ai", evidence=NO_EVIDENCE
+    )
     with connect() as client:
         pusher = Pusher(settings, client.transport, Order(time=FACTS.time), lambda _: None)
         list(pusher.push_all(expand_all(load_families(root))))

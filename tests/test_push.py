@@ -99,9 +99,7 @@ def test_a_later_revision_needs_a_reason(tasks: Tasks, registry: FaultyRegistry)
     digest = built(tasks.repository, "two")
     done = push(tasks, registry)
     assert done.returncode == 2
-    assert (
-        "app:1: --reason: say what changed since r1, for the people who pull; it could not be found out" in done.stderr
-    )
+    assert "app:1: --reason: say what changed since r1, for the people who pull" in done.stderr
     assert done.stderr.endswith("1 of 1 not published, see above\n")
     (row,) = rows(push(tasks, registry, "--reason", "numpy 2.4.6", "--format", "json"))
     assert row["revision"] == 2

@@ -22,6 +22,7 @@ from scripts.release.push import Order, Pusher
 from scripts.release.upload import Blob, Outcome
 from tests.conftest import VERSIONS
 from tests.faulty_registry import FaultyRegistry, connect, say
+from tests.products import NO_EVIDENCE
 from tests.test_push import ROOT, built, push, rows, tags
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def test_a_full_disk_is_the_failure_of_one_image(
     tasks.repository.family(versions=VERSIONS + '[[image]]\nversion = "2"\nbase = "python:3.11"\npython = "3.11"\n')
     specs = expand_all(load_families(tasks.repository.root))
     settings = Settings(
-        root=tasks.repository.root, out=tasks.out, cache=tasks.out, registry=f"{registry.host}/vessl-ai"
+        root=tasks.repository.root,
+        out=tasks.out,
+        cache=tasks.out,
+        registry=f"{registry.host}/vessl-ai",
+        evidence=NO_EVIDENCE,
     )
     digest = built(tasks.repository, "two", tag="2")
     real = Pusher.push

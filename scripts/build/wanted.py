@@ -38,6 +38,7 @@ class Severity(StrEnum):
 class Evidence:
     """What is attached to a published image, who signs it, and whom ``invoke verify`` believes."""
 
+    inventory: Need = Need.REQUIRED
     sbom: Need = Need.REQUIRED
     provenance: Need = Need.REQUIRED
     smoke: Need = Need.REQUIRED

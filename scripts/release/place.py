@@ -10,6 +10,7 @@ from scripts.release.ledger import FILENAME, Ledger, load_ledgers
 from scripts.release.reference import is_loopback, parse_repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from scripts.build.settings import Settings
@@ -32,6 +33,8 @@ class Place:
     """Where its lines are written."""
     others: tuple[Path, ...] = ()
     """The ledgers of all other families: the row may have been in one of them before, and its numbers go on."""
+    siblings: tuple[Repository, ...] = ()
+    """Our other repositories: a layer that one of them has is not sent again."""
     publisher: str = field(default_factory=new_publisher)
 
     @property
@@ -47,9 +50,10 @@ class Place:
         return load_ledgers((self.ledger, *self.others))
 
 
-def place_of(spec: ImageSpec, settings: Settings, publisher: str = "") -> Place:
+def place_of(spec: ImageSpec, settings: Settings, publisher: str = "", repositories: Iterable[str] = ()) -> Place:
     """The place of an image.
 
+    :param repositories: names of all our repositories.
     :param publisher: as ``lock.locked`` gives it; empty where nothing is to be published.
     """
     repository = parse_repository(f"{settings.registry}/{spec.repository}")
@@ -60,6 +64,7 @@ def place_of(spec: ImageSpec, settings: Settings, publisher: str = "") -> Place:
         tag=spec.tag,
         ledger=own,
         others=tuple(path for path in ledger_paths(root) if path != own),
+        siblings=tuple(parse_repository(f"{settings.registry}/{name}") for name in repositories),
         publisher=publisher or new_publisher(),
     )
 

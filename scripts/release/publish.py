@@ -19,7 +19,7 @@ from scripts.release.revision import Decision, Found, Step, decide, parse_revisi
 from scripts.release.upload import upload_blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from scripts.release.ledger import Ledger
     from scripts.release.place import Place
@@ -75,7 +75,7 @@ def publish(
     facts: Facts,
     *,
     force: str = "",
-    sources: Sequence[Repository] = (),
+    attach: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[Blob, int, Outcome | None], None] = lambda *_: None,
 ) -> Decision:
@@ -84,6 +84,7 @@ def publish(
     The caller holds the lock of this machine (``lock.locked``) and has asked whether this may be published at all.
 
     :param force: as ``revision.decide``.
+    :param attach: attaches to the digest what is to be there before a tag names it.
     :raises DisagreeError: if registry and ledger differ.
     :raises YankedError: if the digest was yanked.
     :raises TakenError: if other publishers were in the way until the end.
@@ -99,9 +100,10 @@ def publish(
         decision = decide(str(repository), tag, manifest.digest, found, ledger, force=force)
         if decision.step is Step.UNCHANGED:
             return decision
-        upload_blobs(transport, repository, product.blobs, sources=sources, progress=progress)
+        upload_blobs(transport, repository, product.blobs, sources=place.siblings, progress=progress)
         if head_manifest(transport, repository.digest(manifest.digest)) is None:
             put_manifest(transport, repository.digest(manifest.digest), manifest)
+        attach()
         if decision.step is not Step.NEW:
             # a run that was killed may have left its claim
             release(transport, repository, claim_of(place, decision.revision, manifest.digest))

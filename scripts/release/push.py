@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build import layout
-from scripts.contents.difference import compare
-from scripts.contents.difference_words import sentence
 from scripts.errors import BuildError, ImagesError, UsageError
 from scripts.recipe.inputs import Recipe
+from scripts.release.companions import attach_companions, prepare_companions
 from scripts.release.guard import obstacles
 from scripts.release.lines import Smoke
 from scripts.release.lock import locked
@@ -20,9 +19,8 @@ from scripts.release.place import place_of
 from scripts.release.product import load_product
 from scripts.release.progress import Progress
 from scripts.release.publish import Facts, look, publish
-from scripts.release.reference import parse_repository
 from scripts.release.registry import list_tags
-from scripts.release.revision import Decision, Step, decide, revision_tag
+from scripts.release.revision import Decision, Step, decide
 from scripts.smoke.record import Outcome, hash_checks, passed
 
 if TYPE_CHECKING:
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
     from scripts.smoke.record import Record
 
     Say = Callable[[str], None]
-
-FIRST = "first revision"
-"""The reason of a revision that has none before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +99,7 @@ class Pusher:
         """
         build = self.build_of(spec)
         smoke = passed(self.settings.out, build.digest, hash_checks(self.settings.root, spec))
-        place = place_of(spec, self.settings, self.publisher)
+        place = place_of(spec, self.settings, self.publisher, self.order.repositories)
         if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
             raise UsageError("\n".join(found))
         plan = self.decide(place, build.digest)
@@ -119,12 +114,14 @@ class Pusher:
                 f"{spec.id}: this build is what r{plan.same_as} was, and r{plan.replaces} came after it: to go back to it, "
                 f"invoke rollback {spec.id} --to r{plan.same_as} --reason TEXT (--force publishes it all the same)"
             )
-        reason = self._reason(spec, place, plan)
         product = load_product(layout.directory_of(self.settings.out, spec.id))
         if product.manifest.digest != build.digest:
             raise UsageError(f"{spec.id} was built anew while it was being published: run it again")
+        companions = prepare_companions(
+            build, smoke, place, plan, self.settings, self.reader, self.order.reason, self.say
+        )
         facts = Facts(
-            reason=reason,
+            reason=companions.reason,
             time=self.order.time,
             recipe=Recipe(parts=build.recipe).hash,
             base=build.base,
@@ -139,27 +136,12 @@ class Pusher:
             product,
             facts,
             force=self._forced,
-            sources=[parse_repository(f"{self.settings.registry}/{name}") for name in self.order.repositories],
+            attach=lambda: attach_companions(self.transport, place, product.manifest, companions, self.say),
             say=self.say,
             progress=progress,
         )
         self.say(f"{spec.id}: {progress.summary}")
         return {**self.row(spec), **told(done, build.digest)}
-
-    def _reason(self, spec: ImageSpec, place: Place, plan: Decision) -> str:
-        """Why there is a new revision: as the publisher says, else what changed in the image."""
-        if self.order.reason or plan.step is Step.MOVE:
-            return self.order.reason
-        if plan.replaces is None:
-            return FIRST
-        missing = f"{spec.id}: --reason: say what changed since r{plan.replaces}, for the people who pull"
-        if self.reader is None:
-            raise UsageError(missing)
-        before = f"{place.repository}:{revision_tag(place.tag, plan.replaces)}"
-        try:
-            return sentence(compare(self.reader.inventory(before), self.reader.inventory(spec.id)))
-        except ImagesError as error:
-            raise UsageError(f"{missing}; it could not be found out: {error}") from error
 
     def build_of(self, spec: ImageSpec) -> Build:
         """The build of an image.

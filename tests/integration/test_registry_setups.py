@@ -67,7 +67,7 @@ def test_everything_on_each_kind_of_registry(
         assert away is not None
         assert (away.step, away.revision, away.same_as) == (Step.NEW, 4, 2)
         other = replace(place, tag="other")
-        assert publish(transport, other, first, FACTS, sources=[place.repository]).revision == 1
+        assert publish(transport, replace(other, siblings=(place.repository,)), first, FACTS).revision == 1
 
         ledger = load_ledger(place.ledger)
         assert list(audit(transport, place.repository, [TAG, "other"], ledger)) == []
