@@ -1,0 +1,99 @@
+"""Run buildx and read its own record of the build: how long the whole took, and each step of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from scripts.errors import BuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from tests.bench.engine import OwnEngine
+
+SHORTEST: Final = 0.5
+"""Seconds; shorter phases are left out of the results."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A step of a build. Steps may run at the same time, so their seconds do not add up to those of the build."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build that is done; ``seconds`` of wall clock, from the command's start to its end."""
+
+    seconds: float
+    phases: tuple[Phase, ...]
+
+
+def run_buildx(
+    words: Sequence[str], engine: OwnEngine, *, cwd: Path, record: Path, definition: str | None = None
+) -> Built:
+    """Run ``docker buildx WORDS`` on an engine.
+
+    :param record: file for what buildx says.
+    :param definition: text for its stdin.
+    :raises BuildError: if the build fails, with the end of what its steps said.
+    """
+    command = ["docker", "buildx", *words, "--builder", "default", "--progress", "rawjson"]
+    began = time.monotonic()
+    with record.open("w", encoding="utf-8") as file:
+        done = subprocess.run(
+            command, input=definition, text=True, stdout=file, stderr=file, cwd=cwd, env=engine.environment, check=False
+        )
+    seconds = time.monotonic() - began
+    lines = record.read_text(encoding="utf-8").splitlines()
+    if done.returncode:
+        raise BuildError(f"docker buildx {words[0]} failed with {done.returncode}:\n{_complaint(lines)}")
+    return Built(seconds=seconds, phases=parse_phases(lines))
+
+
+def parse_phases(lines: Iterable[str]) -> tuple[Phase, ...]:
+    """The steps that took a while, longest first, out of BuildKit's stream of statuses (``--progress rawjson``).
+
+    A vertex is told of several times as it goes on, and may start again after an interruption: its last state counts.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for message in _messages(lines):
+        for vertex in message.get("vertexes") or ():
+            last[vertex["digest"]] = {**last.get(vertex["digest"], {}), **vertex}
+    phases = [
+        Phase(name=vertex["name"], seconds=round((_time(vertex["completed"]) - _time(vertex["started"])), 2))
+        for vertex in last.values()
+        if vertex.get("started") and vertex.get("completed") and not vertex.get("cached")
+    ]
+    return tuple(sorted((p for p in phases if p.seconds >= SHORTEST), key=lambda phase: -phase.seconds))
+
+
+def _messages(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _time(text: str) -> float:
+    # Nanoseconds, where Python reads six digits only.
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
+
+
+def _complaint(lines: Sequence[str], most: int = 15) -> str:
+    """The end of what the steps of a build said, and what buildx itself did."""
+    said: list[str] = [line for line in lines if not line.startswith("{")]
+    for message in _messages(lines):
+        for log in message.get("logs") or ():
+            said += base64.b64decode(log["data"]).decode(errors="replace").splitlines()
+        said += [vertex["error"] for vertex in message.get("vertexes") or () if vertex.get("error")]
+    return "\n".join(said[-most:])
