@@ -129,21 +129,26 @@ def test_a_value_is_shown_to_three_digits_or_so(value: float, shown: str) -> Non
     assert quantity(value, "s") == shown
 
 
-def test_the_steps_of_a_build_are_read_from_what_buildkit_says_of_them() -> None:
+@pytest.mark.parametrize("indent", [None, 2])  # what newer buildx writes, and what 0.13 does
+def test_the_steps_of_a_build_are_read_from_what_buildkit_says_of_them(indent: int | None) -> None:
     def vertex(digest: str, name: str, started: str, completed: str | None, **more: Any) -> str:
         state = {"digest": digest, "name": name, "started": started, **more}
-        return json.dumps({"vertexes": [state | ({"completed": completed} if completed else {})]})
+        return json.dumps({"vertexes": [state | ({"completed": completed} if completed else {})]}, indent=indent)
 
     lines = [
         vertex("a", "RUN apt-get", "2026-01-01T00:00:01.123456789Z", None),
-        "#1 not JSON",
+        "not JSON",
         vertex("a", "RUN apt-get", "2026-01-01T00:00:01.123456789Z", "2026-01-01T00:00:04.623456789Z"),
+        vertex("b", "RUN pip", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1Z"),
+        vertex("b", "RUN pip", "2026-01-01T00:00:01Z", None),
         vertex("b", "RUN pip", "2026-01-01T00:00:01Z", "2026-01-01T00:01:01Z"),
         vertex("c", "COPY", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01.4Z"),
         vertex("d", "FROM", "2026-01-01T00:00:01Z", "2026-01-01T00:00:09Z", cached=True),
         vertex("e", "never ended", "2026-01-01T00:00:01Z", None),
     ]
-    assert parse_phases(lines) == (Phase(name="RUN pip", seconds=60.0), Phase(name="RUN apt-get", seconds=3.5))
+    expected = (Phase(name="RUN pip", seconds=60.0), Phase(name="RUN apt-get", seconds=3.5))
+    assert parse_phases("\n".join(lines)) == expected
+    assert parse_phases("\n".join(lines) + "\n") == expected
 
 
 def test_a_figure_that_there_is_not_is_refused_with_the_names_of_all() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.bench.engine import OwnEngine
@@ -54,19 +54,19 @@ def run_buildx(
             command, input=definition, text=True, stdout=file, stderr=file, cwd=cwd, env=engine.environment, check=False
         )
     seconds = time.monotonic() - began
-    lines = record.read_text(encoding="utf-8").splitlines()
+    text = record.read_text(encoding="utf-8")
     if done.returncode:
-        raise BuildError(f"docker buildx {words[0]} failed with {done.returncode}:\n{_complaint(lines)}")
-    return Built(seconds=seconds, phases=parse_phases(lines))
+        raise BuildError(f"docker buildx {words[0]} failed with {done.returncode}:\n{_complaint(text)}")
+    return Built(seconds=seconds, phases=parse_phases(text))
 
 
-def parse_phases(lines: Iterable[str]) -> tuple[Phase, ...]:
+def parse_phases(text: str) -> tuple[Phase, ...]:
     """The steps that took a while, longest first, out of BuildKit's stream of statuses (``--progress rawjson``).
 
     A vertex is told of several times as it goes on, and may start again after an interruption: its last state counts.
     """
     last: dict[str, dict[str, Any]] = {}
-    for message in _messages(lines):
+    for message in _split(text)[0]:
         for vertex in message.get("vertexes") or ():
             last[vertex["digest"]] = {**last.get(vertex["digest"], {}), **vertex}
     phases = [
@@ -77,10 +77,19 @@ def parse_phases(lines: Iterable[str]) -> tuple[Phase, ...]:
     return tuple(sorted((p for p in phases if p.seconds >= SHORTEST), key=lambda phase: -phase.seconds))
 
 
-def _messages(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
-    for line in lines:
-        if line.startswith("{"):
-            yield json.loads(line)
+def _split(text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """BuildKit's statuses, and the lines that are none: an object a line, or over many lines (buildx 0.13)."""
+    found, lines, decoder, place = [], [], json.JSONDecoder(), 0
+    text = f"{text}\n"
+    while place < len(text):
+        end = text.index("\n", place)
+        if text[place] == "{":
+            message, end = decoder.raw_decode(text, place)
+            found.append(message)
+        elif line := text[place:end].strip():
+            lines.append(line)
+        place = end + 1
+    return found, lines
 
 
 def _time(text: str) -> float:
@@ -89,11 +98,12 @@ def _time(text: str) -> float:
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
-def _complaint(lines: Sequence[str], most: int = 15) -> str:
-    """The end of what the steps of a build said, and what buildx itself did."""
-    said: list[str] = [line for line in lines if not line.startswith("{")]
-    for message in _messages(lines):
+def _complaint(text: str, most: int = 15) -> str:
+    """The end of what the steps of a build said, and then what buildx itself did."""
+    messages, lines = _split(text)
+    said: list[str] = []
+    for message in messages:
         for log in message.get("logs") or ():
             said += base64.b64decode(log["data"]).decode(errors="replace").splitlines()
         said += [vertex["error"] for vertex in message.get("vertexes") or () if vertex.get("error")]
-    return "\n".join(said[-most:])
+    return "\n".join([*said, *lines][-most:])

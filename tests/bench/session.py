@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ from tests.bench.sides import DOCKERFILES, HERE
 from tests.registries import serve_registry
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.bench.engine import OwnEngine
     from tests.bench.sides import Subject
+    from tests.registries import RealRegistry
 
 MODULES: Final = {"torch": "torch", "tensorflow-cpu": "tensorflow", "pandas": "pandas", "scikit-learn": "sklearn"}
 """Distribution to module: what of it an image has is what is imported."""
@@ -105,23 +106,25 @@ class Session:
         with self._engine() as engine:
             for side in sides:
                 say(f"{side}: loading it")
-                engine.load(self._layout(side), _name(side))
+                engine.load(self._layout(side), _reference(side))
             self._compare(engine, sides)
             if "pull" in self.figures:
                 yield self._pulls(engine)
             if "start" in self.figures:
-                yield self._each("start", lambda side: measure.start_to_status(engine, _name(side)), warm_up=True)
+                yield self._each("start", lambda side: measure.start_to_status(engine, _reference(side)), warm_up=True)
             if "import" in self.figures:
                 modules = [module for name, module in MODULES.items() if name in {p.name for p in self.subject.pins}]
-                yield self._each("import", lambda side: measure.imports(engine, _name(side), modules), warm_up=True)
+                yield self._each(
+                    "import", lambda side: measure.imports(engine, _reference(side), modules), warm_up=True
+                )
 
     def _pulls(self, engine: OwnEngine) -> Result:
         result = Result(figure="pull")
-        with serve_registry(self.work / "registry") as registry:
-            references = {side: f"{registry.host}/{_name(side)}" for side in self.sides("pull")}
+        with _registry(self.work / "registry") as registry:
+            references = {side: f"{registry.host}/bench/{_name(side)}" for side in self.sides("pull")}
             for side, reference in references.items():
                 say(f"{side}: pushing it to the registry")
-                engine.docker("tag", _name(side), reference)
+                engine.docker("tag", _reference(side), reference)
                 engine.docker("push", "--quiet", reference)
             for side in self._in_turn("pull", self.runs):
                 with self._engine() as empty:
@@ -134,9 +137,9 @@ class Session:
 
         :raises BuildError: with what differs.
         """
-        ours = measure.contents(engine, _name(Side.OURS))
+        ours = measure.contents(engine, _reference(Side.OURS))
         for side in sides:
-            for kind, theirs in measure.contents(engine, _name(side)).items():
+            for kind, theirs in measure.contents(engine, _reference(side)).items():
                 if theirs != ours[kind]:
                     raise BuildError(
                         f"{self.subject.build.spec.id}: the images do not have the same {kind} packages, so they cannot "
@@ -193,9 +196,23 @@ class Session:
         return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def _registry(folder: Path) -> Iterator[RealRegistry]:
+    with contextlib.ExitStack() as stack:
+        try:
+            registry = stack.enter_context(serve_registry(folder))
+        except AssertionError as error:  # its way to say what is missing, to tests
+            raise BuildError(str(error)) from error
+        yield registry
+
+
 def _name(side: Side) -> str:
-    """A side as names of images and files can have it."""
-    return f"bench/{side.replace(', ', '-')}"
+    """A side as the name of a directory or a repository can have it."""
+    return side.replace(", ", "-")
+
+
+def _reference(side: Side) -> str:
+    return f"localhost/bench/{_name(side)}:latest"
 
 
 def _few(items: frozenset[str]) -> str:
