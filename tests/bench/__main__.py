@@ -24,7 +24,7 @@ from scripts.console import Terminated, say
 from scripts.errors import BuildError, ImagesError, UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.matrix import expand_all, load_families
-from tests.bench.engine import own_bridge, work_directory
+from tests.bench.engine import SPACE, own_bridge, work_directory
 from tests.bench.figures import FIGURES
 from tests.bench.picture import render_page, render_picture
 from tests.bench.plain import BUMPS
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scripts.build.settings import Settings
+    from scripts.recipe.matrix import ImageSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,7 +74,7 @@ def chosen_figures(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def measure(settings: Settings, options: argparse.Namespace, store: Path) -> None:
+def measure(settings: Settings, spec: ImageSpec, options: argparse.Namespace, store: Path) -> None:
     """Measure, and put each result into the file as soon as there is one.
 
     :raises BuildError: if something could not be built or measured.
@@ -90,9 +91,9 @@ def measure(settings: Settings, options: argparse.Namespace, store: Path) -> Non
         "kernel": os.uname().release,
     }
     commit = last_commit(settings.root, [settings.root]).id
-    with work_directory() as work, own_bridge() as bridge:
+    with work_directory(SPACE[spec.gpu]) as work, own_bridge() as bridge:
         session = Session(
-            subject=prepare_subject(options.image, settings, work),
+            subject=prepare_subject(spec.id, settings, work),
             figures=figures,
             runs=options.runs,
             work=work,
@@ -103,7 +104,7 @@ def measure(settings: Settings, options: argparse.Namespace, store: Path) -> Non
         for result in session.measure():
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             entries = {result.figure: render_result(result, time=now, commit=commit)}
-            write(store, json.dumps(merge(load(store), options.image, machine, entries), indent=2) + "\n")
+            write(store, json.dumps(merge(load(store), spec.id, machine, entries), indent=2) + "\n")
             say(
                 f"{result.figure}: {entries[result.figure]['medians']}, plain : ours {entries[result.figure]['ratios']}"
             )
@@ -150,7 +151,7 @@ def bench(options: argparse.Namespace, root: Path) -> None:
     settings = load_settings(root, config.images, os.environ, {})
     store = settings.out / "bench" / f"{options.image.replace(':', '_')}.json"
     if not options.report:
-        measure(settings, options, store)
+        measure(settings, specs[options.image], options, store)
     show(options, store, root)
 
 

@@ -66,7 +66,7 @@ class Session:
 
     def _cold_builds(self) -> Result:
         result = Result(figure="cold-build")
-        for side in self._in_turn("cold-build", self.runs):
+        for side in self._in_turn(self.runs, "cold-build"):
             with self._engine() as engine:
                 built = self.subject.make(side, engine, self._layout(side))
             self._stamp(side)
@@ -75,32 +75,39 @@ class Session:
         return result
 
     def _rebuilds(self) -> Iterator[Result]:
-        sides = self.sides("bump", "edit", "repull")
-        before, after = self.subject.save(), self.work / "changed"
         with self._engine() as engine:
-            for side in sides:
-                say(f"{side}: build to fill the caches")
+            for side in self.sides("bump", "edit", "repull"):
+                say(f"{side}: building it to fill the caches")
                 self.subject.make(side, engine, self._layout(side))
                 self._stamp(side)
-            bump, repull = Result(figure="bump"), Result(figure="repull")
-            # The bytes are the same each time; the seconds are not.
-            for run in range(self.runs if "bump" in self.figures else min(1, "repull" in self.figures)):
-                self.subject.bump(BUMPS[run])
-                for side in sides:
-                    say(f"bump: run {run + 1} of {self.runs}, {side}")
-                    bump.add(side, self.subject.make(side, engine, after).seconds)
-                    if run == 0:
-                        repull.add(side, measure.pulled_again(self._layout(side), after))
-                self.subject.restore(before)
-            yield from (result for result in (bump, repull) if result.figure in self.figures)
+            if self.sides("bump", "repull"):
+                yield from self._bumps(engine)
             if "edit" in self.figures:
                 result = Result(figure="edit")
-                for count, side in enumerate(self._in_turn("edit", self.runs)):
-                    self.subject.edit(f"edit {count}")
-                    result.add(side, self.subject.make(side, engine, after).seconds)
-                    self.subject.restore(before)
+                for count, side in enumerate(self._in_turn(self.runs, "edit")):
+                    with self._changed(engine):
+                        self.subject.edit(f"edit {count}")
+                        result.add(side, self.subject.make(side, engine, self.work / "changed").seconds)
                 yield result
-        shutil.rmtree(after, ignore_errors=True)
+
+    def _bumps(self, engine: OwnEngine) -> Iterator[Result]:
+        bump, repull = Result(figure="bump"), Result(figure="repull")
+        # The bytes are the same each time.
+        for side in self._in_turn(self.runs if "bump" in self.figures else 1, "bump", "repull"):
+            with self._changed(engine):
+                self.subject.bump(BUMPS[len(bump.samples.get(side, ()))])
+                bump.add(side, self.subject.make(side, engine, self.work / "changed").seconds)
+                if side not in repull.samples:
+                    repull.add(side, measure.pulled_again(self._layout(side), self.work / "changed"))
+        yield from (result for result in (bump, repull) if result.figure in self.figures)
+
+    @contextlib.contextmanager
+    def _changed(self, engine: OwnEngine) -> Iterator[None]:
+        """Lend the checkout for a change, and put it and the build cache back as they were."""
+        files, cached = self.subject.save(), engine.cached()
+        yield
+        self.subject.restore(files)
+        engine.forget(cached)
 
     def _running(self, sides: tuple[Side, ...]) -> Iterator[Result]:
         with self._engine() as engine:
@@ -126,7 +133,7 @@ class Session:
                 say(f"{side}: pushing it to the registry")
                 engine.docker("tag", _reference(side), reference)
                 engine.docker("push", "--quiet", reference)
-            for side in self._in_turn("pull", self.runs):
+            for side in self._in_turn(self.runs, "pull"):
                 with self._engine() as empty:
                     result.add(side, measure.pull(empty, references[side]))
         shutil.rmtree(self.work / "registry")
@@ -152,14 +159,14 @@ class Session:
                 say(f"{name}: warming up, {side}")
                 take(side)
         result = Result(figure=name)
-        for side in self._in_turn(name, runs or self.runs):
+        for side in self._in_turn(runs or self.runs, name):
             result.add(side, take(side))
         return result
 
-    def _in_turn(self, name: str, runs: int) -> Iterator[Side]:
+    def _in_turn(self, runs: int, *names: str) -> Iterator[Side]:
         for run in range(runs):
-            for side in self.sides(name):
-                say(f"{name}: run {run + 1} of {runs}, {side}")
+            for side in self.sides(*names):
+                say(f"{' and '.join(names)}: run {run + 1} of {runs}, {side}")
                 yield side
 
     def _engine(self) -> contextlib.AbstractContextManager[OwnEngine]:
