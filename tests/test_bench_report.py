@@ -119,7 +119,7 @@ def test_the_page_has_the_table_and_what_is_missed() -> None:
     page = render_page(document())
     assert "| cold build, empty caches | 140 s | 70 s | 2.0 | 2.5 | missed |" in page
     assert "- cold-build: goal 2.5, measured 2.0" in page
-    assert "on 2 cores, 24 GB of memory, Docker Engine 26.1.5, 2026-01-02" in page
+    assert "on 2 cores, 24 GiB of memory, Docker Engine 26.1.5, 2026-01-02" in page
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_steps_of_a_build_are_read_from_what_buildkit_says_of_them(indent: i
         vertex("a", "RUN apt-get", "2026-01-01T00:00:01.123456789Z", "2026-01-01T00:00:04.623456789Z"),
         vertex("b", "RUN pip", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.1Z"),
         vertex("b", "RUN pip", "2026-01-01T00:00:01Z", None),
-        vertex("b", "RUN pip", "2026-01-01T00:00:01Z", "2026-01-01T00:01:01Z"),
+        vertex("b", "RUN --mount=type=secret,id=a   pip", "2026-01-01T00:00:01Z", "2026-01-01T00:01:01Z"),
         vertex("c", "COPY", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01.4Z"),
         vertex("d", "FROM", "2026-01-01T00:00:01Z", "2026-01-01T00:00:09Z", cached=True),
         vertex("e", "never ended", "2026-01-01T00:00:01Z", None),

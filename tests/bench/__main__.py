@@ -85,7 +85,7 @@ def measure(settings: Settings, spec: ImageSpec, options: argparse.Namespace, st
     engine = require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
     machine = {
         "cores": os.cpu_count(),
-        "memory": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "memory": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "engine": engine.server_version,
         "buildx": engine.buildx_version,
         "kernel": os.uname().release,

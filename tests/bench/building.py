@@ -70,11 +70,16 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
         for vertex in message.get("vertexes") or ():
             last[vertex["digest"]] = {**last.get(vertex["digest"], {}), **vertex}
     phases = [
-        Phase(name=vertex["name"], seconds=round((_time(vertex["completed"]) - _time(vertex["started"])), 2))
+        Phase(name=_short(vertex["name"]), seconds=round((_time(vertex["completed"]) - _time(vertex["started"])), 2))
         for vertex in last.values()
         if vertex.get("started") and vertex.get("completed") and not vertex.get("cached")
     ]
     return tuple(sorted((p for p in phases if p.seconds >= SHORTEST), key=lambda phase: -phase.seconds))
+
+
+def _short(name: str) -> str:
+    """A step's name without its mounts, on one line."""
+    return " ".join(word for word in name.split() if not word.startswith("--mount="))
 
 
 def _split(text: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -121,4 +121,4 @@ def phase_tables(document: Mapping[str, Any], most: int = 6) -> Iterator[str]:
 
 def machine_line(machine: Mapping[str, Any]) -> str:
     """The machine in a phrase."""
-    return f"on {machine['cores']} cores, {machine['memory']:g} GB of memory, Docker Engine {machine['engine']}"
+    return f"on {machine['cores']} cores, {machine['memory']:g} GiB of memory, Docker Engine {machine['engine']}"
