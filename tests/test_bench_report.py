@@ -14,7 +14,7 @@ from tests.bench.__main__ import chosen_figures, main
 from tests.bench.building import Phase, parse_phases
 from tests.bench.figures import FIGURES, Side
 from tests.bench.picture import render_page, render_picture
-from tests.bench.report import Result, merge, quantity, remarks, render_report, render_result, rows
+from tests.bench.report import Result, merge, quantity, remarks, render_report, render_result, rows, times
 from tests.bench.sides import copy_checkout
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +106,7 @@ def test_the_picture_is_small_and_well_formed_and_has_every_figure() -> None:
     assert len(picture.encode()) < 30_000
     texts = [item.text for item in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314 - ours
     assert {figure.title for figure in FIGURES.values()} <= set(texts)
-    assert texts.count("2469.0") == len(FIGURES)
+    assert texts.count("2469") == len(FIGURES)
 
 
 def test_the_bars_of_a_pair_are_as_long_as_their_values() -> None:
@@ -127,6 +127,13 @@ def test_the_page_has_the_table_and_what_is_missed() -> None:
 )
 def test_a_value_is_shown_to_three_digits_or_so(value: float, shown: str) -> None:
     assert quantity(value, "s") == shown
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"), [(2.49, "2.4"), (2.5, "2.5"), (1.1, "1.1"), (0.97, "0.9"), (20, "20.0"), (120.6, "121")]
+)
+def test_a_ratio_that_misses_its_goal_does_not_look_as_if_it_reached_it(ratio: float, shown: str) -> None:
+    assert times(ratio) == shown
 
 
 @pytest.mark.parametrize("indent", [None, 2])  # what newer buildx writes, and what 0.13 does

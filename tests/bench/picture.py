@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
 from tests.bench.figures import FIGURES, Side
-from tests.bench.report import machine_line, quantity, remarks, rows
+from tests.bench.report import machine_line, quantity, remarks, rows, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 WIDTH: Final = 760
 ROW: Final = 44
 TOP: Final = 64
-LEFT: Final = 250
+LEFT: Final = 264
 """Where the bars begin; their titles are before."""
-LONGEST: Final = 270
+LONGEST: Final = 256
 """Length of the longer bar of each pair."""
 RATIO: Final = 640
 PLAIN, OURS, INK, FAINT = "#9aa5b1", "#1f6feb", "#1f2328", "#59636e"
@@ -52,8 +52,8 @@ def _bars(top: int, entry: Mapping[str, Any], plain: str) -> Iterator[str]:
         yield f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="12" fill="{colour}"/>'
         shown = f"{'plain' if side == plain else side} {quantity(value, entry['unit'])}"
         yield _text(LEFT + round(length) + 6, y + 10, shown, FAINT, size=11)
-    yield _text(RATIO, top + 19, f"{entry['ratios'][plain]:.1f}", INK, weight=600)
-    yield _text(RATIO + 46, top + 19, f"goal {entry['goal']:g}", FAINT, size=11)
+    yield _text(RATIO, top + 19, times(entry["ratios"][plain]), INK, weight=600)
+    yield _text(RATIO + 50, top + 19, f"goal {entry['goal']:g}", FAINT, size=11)
 
 
 def _text(x: int, y: int, text: str, colour: str, *, size: int = 13, weight: int = 400) -> str:
@@ -78,11 +78,13 @@ def render_page(document: Mapping[str, Any]) -> str:
 _KEYS: Final = ("figure", "plain", "ours", "ratio", "goal", "")
 METHOD: Final = """## How it was measured
 
-Medians of the runs, both sides in turn, {machine}, {times}. All values and the steps of the builds are in the JSON
-file that the session writes. *Plain* is `tests/bench/Dockerfile`: the same base, Debian packages, Python distributions
-and versions (compared inside the images before anything is said), installed by pip step after step in the order of the
-Jupyter Docker Stacks, gzip layers. Where pip's default of compiling changes a figure, or where the order of the steps
-does (`tests/bench/Dockerfile.sorted`), there is a row for that.
+Medians of the runs, both sides in turn,
+{machine}, {times}.
+All values and the steps of the builds are in the JSON file that the session writes. *Plain* is `tests/bench/Dockerfile`:
+the same base, Debian packages, Python distributions and versions (compared inside the images; the session fails where
+they differ), installed by pip step after step in the order of the Jupyter Docker Stacks, gzip layers. Where pip's
+default of compiling changes a figure, or the order of the steps does (`tests/bench/Dockerfile.sorted`), there is a row
+for that.
 
 - Builds are to an OCI layout. *Cold* is a new engine with no layer, no cache and no package in it; both are given the
   base as a local layout, and get their packages from the same index.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -78,7 +79,7 @@ def rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "figure": entry["title"] if first else HOW[Side(side)],
                 "plain": quantity(entry["medians"][side], entry["unit"]),
                 "ours": quantity(entry["medians"][Side.OURS], entry["unit"]),
-                "ratio": f"{ratio:.1f}",
+                "ratio": times(ratio),
                 "goal": f"{entry['goal']:g}" if first else "",
                 "": ("met" if entry["met"] else "missed") if first else "",
             }
@@ -87,6 +88,11 @@ def rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def quantity(value: float, unit: str) -> str:
     """A value to three digits or so."""
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}" if value >= 10 else f"{value:.2f} {unit}"
+
+
+def times(ratio: float) -> str:
+    """A ratio to two digits or so; rounded down, so that a goal that is missed does not look reached."""
+    return f"{ratio:.0f}" if ratio >= 100 else f"{math.floor(ratio * 10 + 1e-9) / 10:.1f}"
 
 
 def render_report(document: Mapping[str, Any]) -> str:
@@ -103,7 +109,7 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in document["figures"].items():
         figure = FIGURES[name]
         if not entry["met"]:
-            yield f"{name}: goal {entry['goal']:g}, measured {entry['ratios'][figure.plain[0]]:.1f}"
+            yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}"
         fewest = min(map(len, entry["samples"].values()))
         if fewest < ENOUGH and not figure.exact:
             yield f"{name}: {fewest} run{'s' if fewest > 1 else ''} only; a median wants {ENOUGH}"
