@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.bench.building import Built
     from tests.bench.engine import OwnEngine
     from tests.bench.sides import Subject
     from tests.registries import RealRegistry
@@ -68,8 +69,7 @@ class Session:
         result = Result(figure="cold-build")
         for side in self._in_turn(self.runs, "cold-build"):
             with self._engine() as engine:
-                built = self.subject.make(side, engine, self._layout(side))
-            self._stamp(side)
+                built = self._make(side, engine)
             result.add(side, built.seconds)
             result.phases[side] = built.phases
         return result
@@ -78,8 +78,7 @@ class Session:
         with self._engine() as engine:
             for side in self.sides("bump", "edit", "repull"):
                 say(f"{side}: building it to fill the caches")
-                self.subject.make(side, engine, self._layout(side))
-                self._stamp(side)
+                self._make(side, engine)
             if self.sides("bump", "repull"):
                 yield from self._bumps(engine)
             if "edit" in self.figures:
@@ -181,11 +180,15 @@ class Session:
             with self._engine() as engine:
                 for side in missing:
                     say(f"{side}: building it")
-                    self.subject.make(side, engine, self._layout(side))
-                    self._stamp(side)
+                    self._make(side, engine)
 
-    def _stamp(self, side: Side) -> None:
-        self._layout(side).with_suffix(".stamp").write_text(self._inputs(side), encoding="utf-8")
+    def _make(self, side: Side, engine: OwnEngine) -> Built:
+        """Build a side from the checkout as it is; its stamp says that the layout is whole, and of what it is."""
+        stamp = self._layout(side).with_suffix(".stamp")
+        stamp.unlink(missing_ok=True)
+        built = self.subject.make(side, engine, self._layout(side))
+        stamp.write_text(self._inputs(side), encoding="utf-8")
+        return built
 
     def _stamped(self, side: Side) -> bool:
         stamp = self._layout(side).with_suffix(".stamp")
