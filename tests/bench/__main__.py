@@ -91,7 +91,8 @@ def measure(settings: Settings, spec: ImageSpec, options: argparse.Namespace, st
         "kernel": os.uname().release,
     }
     commit = last_commit(settings.root, [settings.root]).id
-    with work_directory(SPACE[spec.gpu]) as work, own_bridge() as bridge:
+    space = SPACE[spec.gpu] * (2 if options.no_variants else 3)
+    with work_directory(space) as work, own_bridge() as bridge:
         session = Session(
             subject=prepare_subject(spec.id, settings, work),
             figures=figures,

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "images-bench-"
 # Not /tmp, which is memory on many machines.
 PLACE: Final = Path("/var/tmp")
-SPACE: Final = {False: 30_000_000_000, True: 60_000_000_000}
-"""Bytes that have to be free, by whether the image has CUDA: three builds of it, their layouts and one pulled copy."""
+SPACE: Final = {False: 9_000_000_000, True: 20_000_000_000}
+"""Bytes that have to be free for each side, by whether the image has CUDA: a build, its layout, a copy pulled or rebuilt."""
 START: Final = 60.0
 """Seconds that the engine may take until it answers."""
 # In place of the machine's own daemon.json. Nothing is to be collected while it is still measured.
