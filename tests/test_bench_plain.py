@@ -11,10 +11,10 @@ import pytest
 
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import context_files
+from scripts.recipe.inputs import context_files, is_lock
 from scripts.recipe.lock import Pin, parse_layer
 from scripts.recipe.matrix import expand_all, load_families
-from tests.bench.plain import BUMPS, FILES, STEPS, bumped, render_requirements, write_context
+from tests.bench.plain import BUMPS, FILES, PROGRAMS, STEPS, bumped, render_requirements, write_context
 from tests.bench.sides import HERE, copy_checkout
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PLAIN = ["Dockerfile", "Dockerfile.sorted"]
 
 def locked(spec: ImageSpec) -> tuple[Pin, ...]:
     files = context_files(ROOT, spec, load_dockerfile(spec.dockerfile))
-    return tuple(pin for path in files if "locks" in path.parts for pin in parse_layer(path.read_text("utf-8")))
+    return tuple(pin for path in files if is_lock(ROOT, path) for pin in parse_layer(path.read_text("utf-8")))
 
 
 def apt_packages(text: str, command: str) -> set[str]:
@@ -42,7 +42,20 @@ def test_the_lists_together_are_the_lock_each_distribution_once(image: str) -> N
     pins = locked(SPECS[image])
     assert len(pins) > 100
     lines = [line for text in render_requirements(pins).values() for line in text.splitlines()]
-    assert sorted(lines) == sorted(f"{pin.name}=={pin.version}" for pin in pins)
+    assert sorted(line.partition(" ; ")[0] for line in lines) == sorted(f"{pin.name}=={pin.version}" for pin in pins)
+
+
+def test_a_marker_of_a_pin_is_kept() -> None:
+    pins = [Pin(name="torch", version="2", marker="platform_machine == 'x86_64'"), Pin(name="pip", version="1")]
+    lists = render_requirements(pins)
+    assert (lists["torch"], lists["jupyter"]) == ("torch==2 ; platform_machine == 'x86_64'\n", "pip==1\n")
+
+
+@pytest.mark.parametrize("family", ["cpu", "cuda"])
+def test_the_files_of_ours_are_those_of_the_plain_image(family: str) -> None:
+    stage = load_dockerfile(ROOT / family / "Dockerfile").stage("files")
+    assert stage
+    assert {Path(name).name for name in stage.context_paths} == set(FILES)
 
 
 def test_each_framework_is_in_its_step() -> None:
@@ -107,11 +120,7 @@ def test_a_bump_of_what_the_lock_does_not_have_is_refused() -> None:
 def test_the_context_has_the_lists_and_the_files_and_programs_can_be_run(tmp_path: Path) -> None:
     write_context(ROOT, locked(SPECS["python:3.11"]), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, *(f"{step}.txt" for step in STEPS)}
-    assert {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o100} == {
-        "entrypoint",
-        "start-workspace",
-        "prepare-sshd",
-    }
+    assert {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o100} == set(PROGRAMS)
 
 
 def test_a_copy_of_the_checkout_has_what_stands_there_and_can_be_changed_alone(tmp_path: Path) -> None:

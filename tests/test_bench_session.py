@@ -73,7 +73,8 @@ class Subject:
     def edit(self, word: str) -> None:
         self.state = word
 
-    def make(self, side: Side, engine: Engine, layout: Path) -> Built:
+    def make(self, side: Side, engine: Engine, layout: Path, *, before: Path | None = None) -> Built:
+        assert (before is not None) == (self.state != "as it was")
         assert f"{side} {self.state}" not in engine.cache, "a rebuild found its own result in the cache"
         engine.cache.add(f"{side} {self.state}")
         self.built.append((side, self.state))

@@ -27,8 +27,8 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "jupyter": ("*",),
 }
-FILES: Final = ("entrypoint", "start-workspace", "prepare-sshd", "sshd.conf", "jupyter_server_config.py")
-PROGRAMS: Final = frozenset({"entrypoint", "start-workspace", "prepare-sshd"})
+PROGRAMS: Final = ("entrypoint", "start-workspace", "start-jupyterlab", "prepare-sshd")
+FILES: Final = (*PROGRAMS, "sshd.conf", "jupyter_server_config.py")
 
 # The package that is bumped: small, in pure Python, asked for directly, and without dependants that care. To older
 # versions, which no lock gets to by itself; a run of the figure takes one each, so that no cache knows it yet.
@@ -67,7 +67,7 @@ def render_requirements(pins: Iterable[Pin]) -> dict[str, str]:
     for pin in sorted(pins, key=lambda pin: pin.name):
         step = layer_of(pin.name, STEPS)
         assert step is not None
-        lists[step].append(f"{pin.name}=={pin.version}\n")
+        lists[step].append(f"{pin.name}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}\n")
     return {step: "".join(lines) for step, lines in lists.items()}
 
 

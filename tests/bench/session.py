@@ -86,7 +86,7 @@ class Session:
                 for count, side in enumerate(self._in_turn(self.runs, "edit")):
                     with self._changed(engine):
                         self.subject.edit(f"edit {count}")
-                        result.add(side, self.subject.make(side, engine, self.work / "changed").seconds)
+                        result.add(side, self._make_again(side, engine).seconds)
                 yield result
 
     def _bumps(self, engine: OwnEngine) -> Iterator[Result]:
@@ -95,10 +95,13 @@ class Session:
         for side in self._in_turn(self.runs if "bump" in self.figures else 1, "bump", "repull"):
             with self._changed(engine):
                 self.subject.bump(BUMPS[len(bump.samples.get(side, ()))])
-                bump.add(side, self.subject.make(side, engine, self.work / "changed").seconds)
+                bump.add(side, self._make_again(side, engine).seconds)
                 if side not in repull.samples:
                     repull.add(side, measure.pulled_again(self._layout(side), self.work / "changed"))
         yield from (result for result in (bump, repull) if result.figure in self.figures)
+
+    def _make_again(self, side: Side, engine: OwnEngine) -> Built:
+        return self.subject.make(side, engine, self.work / "changed", before=self._layout(side))
 
     @contextlib.contextmanager
     def _changed(self, engine: OwnEngine) -> Iterator[None]:
