@@ -171,6 +171,13 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "-m", "engine", FAULTS, *session.posargs)
 
 
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def bench(session: nox.Session) -> None:
+    """Compare a plain Dockerfile with ours, on this machine (root). After --: --figures, --runs, --docs, --help."""
+    _install(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
 def _ignoring(*paths: str) -> list[str]:
     return [f"--ignore={path}" for path in paths]
 

@@ -1,0 +1,57 @@
+"""What is measured, and what each figure is to be. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Side(StrEnum):
+    """What is built and measured; the value is its name in the results."""
+
+    OURS = "ours"
+    PLAIN = "plain"
+    COMPILED = "plain, compiled"
+    """The plain image as pip makes it by default: with bytecode."""
+    SORTED = "plain, sorted"
+    """The plain image with its steps in the best order."""
+
+
+COMPILED: Final = (Side.PLAIN, Side.COMPILED)
+SORTED: Final = (Side.PLAIN, Side.SORTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure; ``goal`` is the ratio plain : ours that it is to reach."""
+
+    name: str
+    """As ``--figures`` takes it."""
+    title: str
+    unit: str
+    goal: float
+    plain: tuple[Side, ...]
+    """What ours is compared with: the first one by the goal."""
+    exact: bool = False
+    """The same each time, so it is measured once."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """All that is measured for it, in the order in which it is."""
+        return (*self.plain, Side.OURS)
+
+
+FIGURES: Final = {
+    figure.name: figure
+    for figure in (
+        Figure(name="cold-build", title="cold build, empty caches", unit="s", goal=2.5, plain=COMPILED),
+        Figure(name="bump", title="rebuild, one small package bumped", unit="s", goal=10, plain=SORTED),
+        Figure(name="edit", title="rebuild, start-workspace edited", unit="s", goal=20, plain=SORTED),
+        Figure(name="size", title="compressed size", unit="MB", goal=1.5, plain=COMPILED, exact=True),
+        Figure(name="repull", title="pulled again after that bump", unit="MB", goal=20, plain=SORTED, exact=True),
+        Figure(name="pull", title="cold pull from a local registry", unit="s", goal=2, plain=COMPILED),
+        Figure(name="start", title="start to Jupyter /api/status", unit="s", goal=1.6, plain=COMPILED),
+        Figure(name="import", title="import torch and the others", unit="s", goal=2.5, plain=COMPILED),
+    )
+}
