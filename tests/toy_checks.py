@@ -59,7 +59,7 @@ class Toy:
         return self.root / "tests" / "smoke" / "test_toy.py"
 
     def smoke(self, *arguments: str) -> int:
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before = {number: signal.getsignal(number) for number in program.ENDINGS}
         try:
             return program.main([*arguments, "--workers", "1"], self.root)
         finally:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -94,9 +95,9 @@ def show(text: str) -> None:
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Run the command, return its exit code; an expected failure is a sentence, never a traceback."""
     options = parse_options(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
-            signal.signal(number, _terminate)
+            signal.signal(number, _end)
     outcome, code = "", 0
     try:
         specs = {spec.id: spec for spec in expand_all(load_families(root))}
@@ -116,9 +117,8 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         say(str(error))
         code = error.exit_code
     except KeyboardInterrupt as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it again means the same
         say("interrupted: nothing is recorded")
-        code = 128 + (error.args[0] if isinstance(error, Terminated) else signal.SIGINT)
+        code = 128 + error.args[0]
     except OSError as error:
         say(f"{error.filename or 'this machine'}: {error.strerror or error}")
         code = 3
@@ -127,8 +127,10 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     return code
 
 
-def _terminate(number: int, _: object) -> None:
-    raise Terminated(number)
+def _end(signal_number: int, _: object) -> None:
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)  # whoever presses Ctrl-C again means the same; containers are removed now
+    raise Terminated(signal_number)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ A check claims what it measures through the fixture ``claim``. One that claims n
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Collect, but not on a worker of xdist: its reports reach the controller."""
     if config.getoption("--results") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Collector(), "smoke-collector")
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """End the run, once: another Ctrl-C would end what removes the containers, and then it hangs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @pytest.hookimpl(trylast=True)

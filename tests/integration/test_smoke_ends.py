@@ -125,7 +125,8 @@ def test_no_container_is_left(command: list[str], end: Callable[[subprocess.Pope
         _, err = process.communicate(timeout=60)
         wait_until(lambda: not containers(run), 30, "end of the containers")
         wait_until(lambda: not reapers(run), 30, "end of the reaper")
-    assert process.returncode != 0
+    # Where nox waits, and nobody else was told, the checks may come to their end meanwhile.
+    assert process.returncode != 0 or end is nox_is_interrupted
     assert "Traceback" not in err.partition("tests/smoke")[0]
 
 
