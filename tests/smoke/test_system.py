@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Who may have a shell, and why.
 LOGINS = {"root": "the usual user of a container", "ubuntu": "is in the base since Ubuntu 24.04, without a password"}
 NO_LOGIN = {"/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "/bin/sync", "/usr/bin/sync"}
-OURS = ("/opt", "/usr/local", "/etc/jupyter", "/etc/ssh", "/etc/ssl/certs")
+OURS = ("/opt", "/usr/local", "/etc/jupyter", "/etc/ssh/sshd_config.d", "/etc/ssl/certs")
 ANYBODY = "12345:12345"
 NAMES = """
 import socket
