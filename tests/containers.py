@@ -64,7 +64,7 @@ class Container:
             else:
                 return
 
-    def exec(self, *argv: str, seconds: int = 20, user: str = "") -> Finished:
+    def exec(self, *argv: str, seconds: int = 60, user: str = "") -> Finished:
         """Run a command in it, not through a shell; one that takes too long ends with code 124 or 137."""
         limited = ["timeout", "-k", "1", str(seconds), *argv]
         result: Any = self.engine.exec_run(limited, demux=True, user=user)  # its type depends on demux
@@ -141,7 +141,7 @@ class Container:
 def create(image: str, *command: str, ports: Sequence[int] = (), **options: Any) -> Container:
     """Make a container that is not started yet; its ports are published on random ones of 127.0.0.1."""
     published = {f"{port}/tcp": ("127.0.0.1", 0) for port in ports}
-    engine = docker.from_env(timeout=60).containers.create(
+    engine = docker.from_env(timeout=180).containers.create(
         image, list(command) or None, labels={LABEL: RUN}, ports=published, detach=True, **options
     )
     return Container(engine)

@@ -182,11 +182,11 @@ def terminal(address: str) -> Iterator[websocket.WebSocket]:
 def browser(address: str) -> Iterator[requests.Session]:
     """A browser that is logged in, so sends a cookie wherever the page is from (who has the token may use it anyway)."""
     with requests.Session() as session:
-        assert session.get(f"{address}lab?token={TOKEN}", timeout=10).status_code == 200
+        assert session.get(f"{address}lab?token={TOKEN}", timeout=30).status_code == 200
         yield session
 
 
 def lets_in(session: requests.Session, address: str, origin: str) -> bool:
     """Whether the browser would show the answer to a page of that origin (jupyter_server says 404 to others)."""
-    answer = session.get(f"{address}api/status", headers={"Origin": origin}, timeout=10)
+    answer = session.get(f"{address}api/status", headers={"Origin": origin}, timeout=30)
     return answer.headers.get("Access-Control-Allow-Origin") in (origin, "*")

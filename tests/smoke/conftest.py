@@ -88,7 +88,7 @@ class Stage:
         self.folder = folder
         self.seconds = 0.0
         self.fault = ""
-        self.client = client = docker.from_env(timeout=60)
+        self.client = client = docker.from_env(timeout=180)
         # Not through the entrypoint, nor with a network: what a command finds is the image's own, whatever is broken.
         # And no import writes bytecode, as other checks look whether it is there.
         self.rest = client.containers.create(
@@ -184,7 +184,7 @@ def stage(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def rest(stage: dict[str, Any]) -> Container:
     """The container at rest: run commands in it with ``exec`` and ``read``, but change nothing."""
-    return Container(docker.from_env(timeout=60).containers.get(stage["rest"]))
+    return Container(docker.from_env(timeout=180).containers.get(stage["rest"]))
 
 
 @pytest.fixture(scope="session")
@@ -192,7 +192,7 @@ def shared(stage: dict[str, Any]) -> tuple[Container, str]:
     """A workspace with ssh, and its address, for all checks that only look."""
     if stage["fault"]:
         pytest.fail(f"no workspace: {stage['fault']}", pytrace=False)
-    container = Container(docker.from_env(timeout=60).containers.get(stage["workspace"]))
+    container = Container(docker.from_env(timeout=180).containers.get(stage["workspace"]))
     return container, f"http://127.0.0.1:{container.port(8888)}/"
 
 
@@ -224,7 +224,7 @@ def image(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def inspected(image: str) -> dict[str, Any]:
     """What the engine says of the image (``docker image inspect``)."""
-    found: Image = docker.from_env(timeout=60).images.get(image)
+    found: Image = docker.from_env(timeout=180).images.get(image)
     return dict(found.attrs)
 
 

@@ -32,7 +32,7 @@ STRANGER = "https://evil.example"
 
 
 def status(address: str, **options: Any) -> int:
-    return requests.get(f"{address}api/status", timeout=10, **options).status_code
+    return requests.get(f"{address}api/status", timeout=30, **options).status_code
 
 
 def test_start(stage: dict[str, Any], shared: Shared, claim: Claim) -> None:
@@ -46,7 +46,7 @@ def test_start(stage: dict[str, Any], shared: Shared, claim: Claim) -> None:
 
 
 def test_lets_in_with_the_token(shared: Shared, claim: Claim) -> None:
-    page = requests.get(f"{shared[1]}lab", headers=HEADERS, timeout=10).status_code
+    page = requests.get(f"{shared[1]}lab", headers=HEADERS, timeout=30).status_code
     claim(f"lab {page}, status {status(shared[1], params={'token': TOKEN})}", "lab 200, status 200")
 
 
@@ -87,9 +87,9 @@ def test_opens_a_terminal(shared: Shared, claim: Claim) -> None:
 def test_git(shared: Shared, claim: Claim) -> None:
     """What jupyterlab-git asks the server for: a repository is made, and its state is told."""
     address = shared[1]
-    requests.put(f"{address}api/contents/repo", headers=HEADERS, json={"type": "directory"}, timeout=10)
-    requests.post(f"{address}git/repo/init", headers=HEADERS, json={}, timeout=10)
-    answer = requests.post(f"{address}git/repo/status", headers=HEADERS, json={}, timeout=10)
+    requests.put(f"{address}api/contents/repo", headers=HEADERS, json={"type": "directory"}, timeout=30)
+    requests.post(f"{address}git/repo/init", headers=HEADERS, json={}, timeout=30)
+    answer = requests.post(f"{address}git/repo/status", headers=HEADERS, json={}, timeout=30)
     told = answer.json() if answer.headers.get("Content-Type", "").startswith("application/json") else {}
     measured = f"{told.get('branch', told.get('message'))}, {len(told.get('files', ()))} files"
     claim(f"{answer.status_code}: {measured}", "200: (initial), 0 files")
@@ -103,7 +103,7 @@ def test_widgets(shared: Shared, claim: Claim) -> None:
 
 def test_extensions(shared: Shared, claim: Claim) -> None:
     """What the page of JupyterLab loads."""
-    page = requests.get(f"{shared[1]}lab", headers=HEADERS, timeout=10).text
+    page = requests.get(f"{shared[1]}lab", headers=HEADERS, timeout=30).text
     start = page.index("{", page.index('id="jupyter-config-data"'))
     config, _ = json.JSONDecoder().raw_decode(page[start:])
     disabled = set(config.get("disabledExtensions", ()))
@@ -125,7 +125,7 @@ def test_other_sites_may_not_use_it(shared: Shared, claim: Claim) -> None:
 
 def opens(url: str, cookie: str, origin: str) -> str:
     try:
-        websocket.create_connection(url, cookie=cookie, origin=origin, timeout=10).close()
+        websocket.create_connection(url, cookie=cookie, origin=origin, timeout=30).close()
     except websocket.WebSocketBadStatusException:
         return "closed"
     return "open"

@@ -50,8 +50,8 @@ def volumes(image: str, key: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_base_url(ann: Place, claim: Claim) -> None:
     """Everything is below the path, and nothing beside it."""
     address = ann[1]
-    below = requests.get(f"{address}lab", headers=HEADERS, timeout=10).status_code
-    beside = requests.get(f"{address.removesuffix('user/ann/')}lab", headers=HEADERS, timeout=10).status_code
+    below = requests.get(f"{address}lab", headers=HEADERS, timeout=30).status_code
+    beside = requests.get(f"{address.removesuffix('user/ann/')}lab", headers=HEADERS, timeout=30).status_code
     claim(f"below {below}, beside {beside}", "below 200, beside 404")
 
 
@@ -89,9 +89,9 @@ def test_empty_volume_on_the_home_directory(volumes: tuple[Place, Path], key: Pa
 def test_read_only_mount(volumes: tuple[Place, Path], claim: Claim) -> None:
     """JupyterLab shows what is in it, and a line says that notebooks cannot be saved there."""
     container, address = volumes[0]
-    shown = requests.get(f"{address}api/contents/set", headers=HEADERS, timeout=10).json().get("content")
+    shown = requests.get(f"{address}api/contents/set", headers=HEADERS, timeout=30).json().get("content")
     body = {"type": "file", "format": "text", "content": "x"}
-    saved = requests.put(f"{address}api/contents/b", headers=HEADERS, json=body, timeout=10).status_code
+    saved = requests.put(f"{address}api/contents/b", headers=HEADERS, json=body, timeout=30).status_code
     warned = "workspace: /data cannot be written to: notebooks in it cannot be saved" in container.log
     claim(
         f"{shown}, {'not saved' if saved >= 400 else 'saved'}, {'a' if warned else 'no'} warning",

@@ -36,7 +36,7 @@ def test_starts_open_only_if_told(image: str, claim: Claim) -> None:
     """With a warning, and without sshd, as no key was given."""
     environment = {"VESSL_TOKEN": "", "VESSL_ALLOW_NO_TOKEN": "1"}
     with workspace(image, environment=environment) as (container, address):
-        status = requests.get(f"{address}api/status", timeout=10).status_code
+        status = requests.get(f"{address}api/status", timeout=30).status_code
         warned = "WARNING: no token: everyone who can reach the port can run commands here" in container.log
         programs = container.read("sh", "-c", "cat /proc/[0-9]*/comm").split()
     measured = f"{status}, {'a' if warned else 'no'} warning, {'an' if 'sshd' in programs else 'no'} sshd"
