@@ -27,6 +27,8 @@ REFUSAL = (
     "(VESSL_ALLOW_NO_TOKEN=1 starts it without one, open to everyone who can reach the port)\n"
 )
 PORTS = (8888, 22, 2222)
+# Prints the process of JupyterLab, started by its own command or by ours; the brackets keep this line from being found.
+FIND_JUPYTERLAB = "grep -lE 'jupyter-?la[b]' /proc/[0-9]*/cmdline | cut -d/ -f3 | head -1"
 ODD = "a \"b\" 'c' \\d $HOME `id` # é\t;"
 ENVIRONMENT = {"VESSL_TOKEN": TOKEN, "ODD": ODD, "TWO_LINES": "a\nSetEnv", "CUDA_VISIBLE_DEVICES": "0,1"}
 

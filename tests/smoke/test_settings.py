@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.workspaces import FIND_JUPYTERLAB
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -65,9 +67,8 @@ def test_config(inspected: Mapping[str, Any], claim: Claim) -> None:
 
 def test_nothing_is_culled(shared: tuple[Container, str], claim: Claim) -> None:
     """Kernels and terminals run until somebody ends them (README); by the settings of the server that runs."""
-    find = "grep -lz 'jupyter-lab$' /proc/[0-9]*/cmdline | cut -d/ -f3 | head -1"
     # Another port: it takes one before it shows its settings and ends.
-    command = f"sed -z 's/^--port=.*/--port=0/' /proc/$({find})/cmdline"
+    command = f"sed -z 's/^--port=.*/--port=0/' /proc/$({FIND_JUPYTERLAB})/cmdline"
     script = f"{command} | xargs -0 sh -c 'exec \"$@\" --show-config-json' sh"
     done = shared[0].exec("bash", "-c", script)
     config = json.loads(done.stdout[done.stdout.find("{") :]) if done.code == 0 else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from tests.containers import run
-from tests.workspaces import REFUSAL, ask, kernel_channel, start_kernel, terminal, workspace
+from tests.workspaces import FIND_JUPYTERLAB, REFUSAL, ask, kernel_channel, start_kernel, terminal, workspace
 
 if TYPE_CHECKING:
     from scripts.smoke.plugin import Claim
@@ -64,7 +64,7 @@ def test_stops_soon(image: str, claim: Claim) -> None:
 
 def test_ends_when_jupyterlab_does(image: str, claim: Claim) -> None:
     with workspace(image) as (container, _):
-        container.read("bash", "-c", "kill -9 $(grep -l jupyter-la[b] /proc/[0-9]*/cmdline | cut -d/ -f3 | head -1)")
+        container.read("bash", "-c", f"kill -9 $({FIND_JUPYTERLAB})")
         try:
             done = container.finish(10)
             measured = f"{done.code}: {done.stderr.strip().rpartition(chr(10))[2]}"
