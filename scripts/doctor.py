@@ -60,8 +60,8 @@ TOOLS = (
     Tool(name="hadolint", needed="any", fix="./scripts/nox brings it", required=False),
     Tool(name="shellcheck", needed="any", fix="./scripts/nox brings it", required=False),
     Tool(name="mmdebstrap", needed="any", fix="only to make stand-in bases", required=False),
-    Tool(name="cosign", needed="any", fix="only to sign images", required=False, arguments=("version",)),
-    Tool(name="syft", needed="any", fix="only to attach SBOMs", required=False, arguments=("version",)),
+    Tool(name="cosign", needed="any", fix="only to sign and verify", required=False, arguments=("version",)),
+    Tool(name="syft", needed="any", fix="./scripts/invoke brings it", required=False, arguments=("version",)),
 )
 HOSTS = {
     "docker.io": ("https://registry-1.docker.io/v2/", "stand-in: invoke bases"),
