@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.apt import install_packages, load_distribution, pin_packages
-from scripts.errors import ImagesError, UsageError
+from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,10 +41,8 @@ LIMIT = 300.0
 NO_ROOTS = '{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
 
-class CosignError(ImagesError):
+class CosignError(UsageError):
     """cosign is missing, has no key, or says no."""
-
-    exit_code = UsageError.exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
