@@ -184,7 +184,7 @@ def test_attest_attaches_what_is_missing(tasks: Tasks, registry: FaultyRegistry,
             "PATH": f"{cosign.folder}{os.pathsep}{tasks.environment['PATH']}",
             "COSIGN_PASSWORD": os.environ["COSIGN_PASSWORD"],
             "INVOKE_IMAGES_EVIDENCE_SIGN": cosign.key(),
-            "INVOKE_IMAGES_EVIDENCE_SBOM": "required",
+            **{f"INVOKE_IMAGES_EVIDENCE_{name}": "required" for name in ("SBOM", "PROVENANCE", "SIGNATURE")},
         }
         (row,) = json.loads(tasks.run(*words, "--dry-run", **settings).stdout)
         assert (row["action"], row["why"][:44]) == ("attest", "SPDX, CycloneDX, provenance, signed with key")
