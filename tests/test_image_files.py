@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 FILES = Path(__file__).parents[1] / "scripts" / "image"
-PROGRAMS = ["entrypoint", "start-workspace", "prepare-sshd", "start-jupyterlab"]
+PROGRAMS = ["entrypoint", "start-workspace", "prepare-sshd", "start-jupyter-lab"]
 
 
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
