@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.recipe.dockerfile import load_dockerfile
+
 if TYPE_CHECKING:
     from types import ModuleType
 
 FILES = Path(__file__).parents[1] / "scripts" / "image"
-PROGRAMS = ["entrypoint", "start-workspace", "prepare-sshd", "start-jupyterlab"]
+PROGRAMS = ["entrypoint", "start-workspace", "prepare-sshd", "start-jupyter-lab"]
 
 
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -72,6 +74,13 @@ def refusal(name: str, **environment: str) -> str:
 def test_programs_can_be_run_and_have_unix_line_ends(name: str) -> None:
     assert os.access(FILES / name, os.X_OK)
     assert b"\r" not in (FILES / name).read_bytes()
+
+
+@pytest.mark.parametrize("family", ["cpu", "cuda", "deprecated-ngc"])
+def test_every_image_has_every_program(family: str) -> None:
+    stage = load_dockerfile(FILES.parents[1] / family / "Dockerfile").stage("files")
+    assert stage
+    assert {f"scripts/image/{name}" for name in PROGRAMS} <= set(stage.context_paths)
 
 
 def test_entrypoint_is_a_clean_shell_script() -> None:

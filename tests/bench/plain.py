@@ -27,7 +27,7 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "jupyter": ("*",),
 }
-PROGRAMS: Final = ("entrypoint", "start-workspace", "start-jupyterlab", "prepare-sshd")
+PROGRAMS: Final = ("entrypoint", "start-workspace", "start-jupyter-lab", "prepare-sshd")
 FILES: Final = (*PROGRAMS, "sshd.conf", "jupyter_server_config.py")
 
 # The package that is bumped: small, in pure Python, asked for directly, and without dependants that care. To older

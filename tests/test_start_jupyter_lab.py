@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "scripts" / "image" / "start-jupyterlab"
+PROGRAM = Path(__file__).parents[1] / "scripts" / "image" / "start-jupyter-lab"
 SYNTAX = """\
 print("parsers are built")
 terms = ["iri"]
