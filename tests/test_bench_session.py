@@ -111,7 +111,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
         folder.mkdir()
         yield SimpleNamespace(host="127.0.0.1:5000")
 
-    def contents(_: Engine, reference: str) -> dict[str, frozenset[str]]:
+    def contents(_: Engine, reference: str, __: object) -> dict[str, frozenset[str]]:
         return {"Python": frozenset({"pandas==3", "tqdm==4" if "other" in reference else "tqdm==5"})}
 
     monkeypatch.setattr(session, "own_engine", own_engine)

@@ -84,10 +84,13 @@ def imports(engine: OwnEngine, image: str, modules: Sequence[str]) -> float:
         engine.docker("rm", "--force", "--volumes", name)
 
 
-def contents(engine: OwnEngine, image: str) -> dict[str, frozenset[str]]:
-    """What a pair of images has to have in common: Python distributions and Debian packages, with their versions."""
+def contents(engine: OwnEngine, image: str, packages: Sequence[str]) -> dict[str, frozenset[str]]:
+    """What images have to have in common to be compared: Python distributions and some Debian packages, with versions.
+
+    Only some, because to do without what nobody uses of a package's dependencies is part of what is compared.
+    """
     pip = ["python", "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
-    dpkg = ["dpkg-query", "--show", "--showformat", "${Package}=${Version}\\n"]
+    dpkg = ["dpkg-query", "--show", "--showformat", "${Package}=${Version}\n", *packages]
     listed = {
         kind: engine.docker("run", "--rm", "--network=none", "--entrypoint", command[0], image, *command[1:])
         for kind, command in (("Python", pip), ("Debian", dpkg))

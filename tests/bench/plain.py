@@ -27,6 +27,12 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "jupyter": ("*",),
 }
+# The Debian packages that both Dockerfiles and ours ask for.
+PACKAGES: Final = (
+    *("ca-certificates", "curl", "git", "git-lfs", "libgl1", "libglib2.0-0", "libnss-wrapper", "libsm6"),
+    "libxext6",
+    *("openssh-server", "tini"),
+)
 PROGRAMS: Final = ("entrypoint", "start-workspace", "start-jupyter-lab", "prepare-sshd")
 FILES: Final = (*PROGRAMS, "sshd.conf", "jupyter_server_config.py")
 

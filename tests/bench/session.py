@@ -13,7 +13,7 @@ from scripts.errors import BuildError
 from tests.bench import measure
 from tests.bench.engine import own_engine
 from tests.bench.figures import FIGURES, Figure, Side
-from tests.bench.plain import BUMPS, FILES, render_requirements
+from tests.bench.plain import BUMPS, FILES, PACKAGES, render_requirements
 from tests.bench.report import Result
 from tests.bench.sides import DOCKERFILES, HERE
 from tests.registries import serve_registry
@@ -146,9 +146,9 @@ class Session:
 
         :raises BuildError: with what differs.
         """
-        ours = measure.contents(engine, _reference(Side.OURS))
+        ours = measure.contents(engine, _reference(Side.OURS), PACKAGES)
         for side in sides:
-            for kind, theirs in measure.contents(engine, _reference(side)).items():
+            for kind, theirs in measure.contents(engine, _reference(side), PACKAGES).items():
                 if theirs != ours[kind]:
                     raise BuildError(
                         f"{self.subject.build.spec.id}: the images do not have the same {kind} packages, so they cannot "
