@@ -184,8 +184,9 @@ class EngineProxy:
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         for end in self._open:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # the other side was first
                 end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 def test_an_engine_that_goes_away_is_no_fault_of_the_image(cpu: dict[str, Any], tmp_path: Path) -> None:

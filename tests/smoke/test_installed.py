@@ -48,10 +48,11 @@ def fault(path):
         starts[words] = start(words)
     module = re.search(r'^from ([\w.]+) import ', head, re.M)
     return starts[words] or (f'no module {module[1]}' if module and not there(module[1]) else None)
-for name in sorted(os.listdir(folder)):
-    count += 1
-    if wrong := fault(os.path.join(folder, name)):
-        print(f'{name}: {wrong}')
+for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    if entry.is_file():
+        count += 1
+        if wrong := fault(entry.path):
+            print(f'{entry.name}: {wrong}')
 print(count)
 """
 # Modules of the standard library that an image may lack or that are not imported, and why.
@@ -105,8 +106,10 @@ def test_distributions(rest: Container, spec: ImageSpec, claim: Claim) -> None:
 
 def listed(rest: Container, code: str, *arguments: str) -> tuple[list[str], int]:
     """What a program found to be wrong, and how many it looked at."""
-    *wrong, count = rest.exec("python", "-I", "-c", code, *arguments, seconds=60).stdout.splitlines() or ["0"]
-    return wrong, int(count) if count.isdigit() else 0
+    done = rest.exec("python", "-I", "-c", code, *arguments)
+    *wrong, count = done.stdout.splitlines() or ["0"]
+    failed = [done.stderr.strip().rpartition("\n")[2]] if done.code else []
+    return [*wrong, *failed], int(count) if count.isdigit() else 0
 
 
 def test_commands(rest: Container, claim: Claim) -> None:
