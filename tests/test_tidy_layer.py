@@ -92,6 +92,9 @@ def test_files_with_the_same_content_and_mode_become_one(tidy: ModuleType, tmp_p
 
 def test_modules_get_bytecode_that_no_time_makes_stale_and_tests_get_none(tidy: ModuleType, tmp_path: Path) -> None:
     write(tmp_path, **{"a.py": "x = 1\n", "pkg__tests__b.py": "x = 1\n", "broken.py": "x = (\n", "pkg__latest.py": ""})
+    script = tmp_path / SITE / "../../../bin/jp.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text("x = 1\n")
     tidy.main()
     found = sorted(path for path in tmp_path.rglob("*.pyc"))
     assert [path.name.partition(".")[0] for path in found] == ["a", "latest"]
