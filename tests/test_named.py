@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.contents.inventory import parse_inventory, render_inventory
 from scripts.release.inventories import attach_inventory
+from scripts.smoke.record import directory_of, save_record
 from tests.faulty_registry import FaultyRegistry, connect
 from tests.images import DEBIAN, REPOSITORY, Layout, make_image, package, publish, wheel
 from tests.test_inventory_read import take
+from tests.test_smoke_record import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,17 +124,14 @@ def test_the_recipe_of_our_own_images_says_what_was_asked_for(tasks: Tasks, old:
 
 def test_a_smoke_test_of_the_digest_says_what_only_it_can_know(tasks: Tasks, old: Layout) -> None:
     digest = take(old.folder).image.digest
-    folder = tasks.out / "smoke" / digest.replace(":", "-")
-    folder.mkdir(parents=True)
     facts = {"gpu architectures of torch": {"sass": ["sm_90"], "ptx": []}, "lowest driver": "525.60.13"}
-    record: dict[str, Any] = {
-        "id": "app:1", "digest": digest, "checks": "", "outcome": "PASS", "reference": "", "source": "", "gpu": False,
-        "stand_in": False, "started": "", "seconds": 1.0, "results": [], "facts": facts,
-    }  # fmt: skip
-    (folder / "record.json").write_text(json.dumps(record))
+    save_record(tasks.out, replace(RECORD, digest=digest, facts=facts))
     assert inventory(tasks, str(old.folder)).gpu.lowest_driver == "525.60.13"
-    record["digest"] = "sha256:of another image"
-    (folder / "record.json").write_text(json.dumps(record))
+    other = "sha256:" + "0" * 64
+    save_record(tasks.out, replace(RECORD, digest=other, facts=facts))
+    directory_of(tasks.out, digest).joinpath("record.json").write_bytes(
+        directory_of(tasks.out, other).joinpath("record.json").read_bytes()
+    )
     assert inventory(tasks, str(old.folder)).gpu.lowest_driver is None
 
 
