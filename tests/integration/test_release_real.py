@@ -69,6 +69,15 @@ def test_what_was_built_and_tested_is_what_is_pulled(cpu: dict[str, Any], regist
         subprocess.run(["docker", "image", "rm", reference], capture_output=True, check=False)
 
 
+def test_layers_that_images_share_are_mounted_and_not_sent_twice(registry: RealRegistry) -> None:
+    assert release(registry)["action"] == "unchanged"
+    where = ("--registry", f"{registry.host}/vessl-ai")
+    done = invoke("release", "cuda", "--version", "12.1", "--stage", "cuda", *where)
+    assert done.returncode == 0, done.stderr
+    assert "cuda:12.1: new: never published" in done.stderr
+    assert re.search(r"^cuda:12\.1: [1-9]\d* mounted, \d+ sent", done.stderr, re.MULTILINE), done.stderr
+
+
 def test_it_is_yanked_and_audited(registry: RealRegistry) -> None:
     listed = run(registry, "revisions", "python:3.11")
     assert [(row["revision"], row["state"]) for row in listed] == [("3.11-r2", "standard"), ("3.11-r1", "")]
@@ -77,12 +86,6 @@ def test_it_is_yanked_and_audited(registry: RealRegistry) -> None:
     listed = run(registry, "revisions", "python:3.11")
     assert [(row["revision"], row["state"]) for row in listed] == [("3.11-r2", "standard"), ("3.11-r1", "yanked")]
     assert run(registry, "audit") == []
-
-
-def test_layers_that_images_share_are_mounted_and_not_sent_twice(registry: RealRegistry) -> None:
-    assert release(registry)["action"] == "unchanged"
-    where = ("--registry", f"{registry.host}/vessl-ai")
-    done = invoke("release", "cuda", "--version", "12.1", "--stage", "cuda", *where)
-    assert done.returncode == 0, done.stderr
-    assert "cuda:12.1: new: never published" in done.stderr
-    assert re.search(r"^cuda:12\.1: [1-9]\d* mounted, \d+ sent", done.stderr, re.MULTILINE), done.stderr
+    # The same content is yanked with it: it does not come back by itself.
+    (refused,) = run(registry, "release", "cpu", "--version", "3.11", code=2)
+    assert "was yanked: to see that it is told" in refused["why"]
