@@ -11,7 +11,7 @@ FAULTS = (
     Fault(
         name="slow start",
         check="jupyter.start",
-        dockerfile=edit("/usr/local/bin/start-workspace", '/^    env.setdefault("SHELL"/i \\    time.sleep(2)'),
+        dockerfile=edit("/usr/local/bin/start-workspace", '/^    env.setdefault("SHELL"/i \\    time.sleep(4)'),
         says="at most 3 s",
         together="open",
     ),
