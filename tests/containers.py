@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,8 +184,13 @@ def _remove(label: str, wanted: Callable[[str], bool]) -> list[str]:
     # Sparse: what another process removes meanwhile must not end this one.
     for container in client.containers.list(all=True, filters={"label": label}, sparse=True):
         if wanted(str((container.attrs.get("Labels") or {}).get(LABEL, ""))):
-            with suppress(docker.errors.NotFound):
+            try:
                 container.remove(force=True, v=True)
+            except docker.errors.NotFound:
+                pass
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error):  # the reaper may be at it too
+                    raise
             removed.append(str(container.id))
     client.close()
     return removed

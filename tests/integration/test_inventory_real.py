@@ -145,7 +145,7 @@ def test_the_engine_registry_and_layout_have_the_same_inventory(cpu: dict[str, A
             assert ledger.returncode == 0, ledger.stderr
             first = invoke("inventory", published, "--format", "json", "--reread")
             assert first.stdout == layout, first.stderr
-            assert "reading 11 layers" in first.stderr
+            assert f"reading {len(json.loads(layout)['layers'])} layers" in first.stderr
             repository = registry.repository("vessl-ai/python")
             manifest = get_manifest(transport, repository.tag("3.11"))
             attach_inventory(transport, repository, manifest, layout.encode())
