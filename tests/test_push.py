@@ -125,6 +125,18 @@ def test_what_was_gone_back_from_does_not_come_back_by_itself(tasks: Tasks, regi
     assert (row["revision"], tags(registry)["1"]) == (4, bad)
 
 
+def test_what_the_registry_has_lost_is_published_again(tasks: Tasks, registry: FaultyRegistry) -> None:
+    built(tasks.repository, "one")
+    push(tasks, registry)
+    digest = built(tasks.repository, "two")
+    push(tasks, registry, "--reason", "x")
+    del registry.tags["vessl-ai/app"]["1-r2"]
+    where = ("--registry", f"{registry.host}/vessl-ai", "--reason", "deleted by mistake", "--format", "json")
+    assert [row["line"] for row in rows(tasks.run("ledger", "fam", "--adopt", *where))] == ["gone"]
+    (row,) = rows(push(tasks, registry, "--reason", "as r2 was", "--format", "json"))
+    assert (row["revision"], tags(registry)["1-r3"]) == (3, digest)
+
+
 def test_notes_that_a_crash_left_unwritten_are_written_by_the_next_run(tasks: Tasks, registry: FaultyRegistry) -> None:
     built(tasks.repository, "one")
     push(tasks, registry)

@@ -86,8 +86,10 @@ class Pipeline:
         """Smoke and push what is built; nothing of that for what is published already."""
         spec = step.spec
         digest = self.pusher.build_of(spec).digest
-        decision = self.pusher.decide(place_of(spec, self.settings), digest)
+        place = place_of(spec, self.settings)
+        decision = self.pusher.decide(place, digest)
         if decision.step is Step.UNCHANGED:
+            self.pusher.mend_notes(place)
             row = {**self.pusher.row(spec), **told(decision, digest)}
         else:
             if not self.order.skip_smoke:

@@ -103,12 +103,12 @@ class Pusher:
         if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
             raise UsageError("\n".join(found))
         plan = self.decide(place, build.digest)
-        if plan.step is Step.UNCHANGED and not self.order.dry_run and place.ledger not in self._noted:
-            self._noted.add(place.ledger)
-            write_notes(place.ledger)
+        if plan.step is Step.UNCHANGED:
+            self.mend_notes(place)
         if plan.step is Step.UNCHANGED or self.order.dry_run:
             return {**self.row(spec), **told(plan, build.digest)}
-        if plan.step is Step.NEW and plan.same_as and not self.order.force:
+        overtaken = plan.same_as and plan.replaces and plan.same_as < plan.replaces
+        if plan.step is Step.NEW and overtaken and not self.order.force:
             # Else the next nightly release would bring back what somebody has just gone back from.
             raise UsageError(
                 f"{spec.id}: this build is what r{plan.same_as} was, and r{plan.replaces} came after it: to go back to it, "
@@ -165,6 +165,12 @@ class Pusher:
         own = tags[bisect_left(tags, place.tag) : bisect_left(tags, f"{place.tag}\U0010ffff")]
         seen = look(self.transport, place, ledger, digest, own)
         return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
+
+    def mend_notes(self, place: Place) -> None:
+        """Write the notes that a run which was killed has left unwritten; each ledger's once."""
+        if not self.order.dry_run and place.ledger not in self._noted:
+            self._noted.add(place.ledger)
+            write_notes(place.ledger)
 
     def forget(self) -> None:
         """Look at everything again: time has passed."""
