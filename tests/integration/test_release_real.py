@@ -31,8 +31,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
     folder = tmp_path_factory.mktemp("registry")
     with serve_registry(folder, delete=True) as served:
         yield served
+    remove_names(served.host)
     shutil.rmtree(folder)
     shutil.rmtree(ROOT / "out" / "ledgers" / served.host.replace(":", "_"), ignore_errors=True)
+
+
+def remove_names(host: str) -> None:
+    """Take back the names of this registry that images were given in the engine to be tested."""
+    listed = ["docker", "image", "ls", "--filter", f"reference={host}/*/*", "--format", "{{.Repository}}:{{.Tag}}"]
+    names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    if names:
+        subprocess.run(["docker", "image", "rm", *names], capture_output=True, check=True)
 
 
 def run(registry: RealRegistry, *words: str, code: int = 0) -> list[dict[str, Any]]:
