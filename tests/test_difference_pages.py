@@ -39,6 +39,8 @@ updated, 1 added, openssl among them; environment variable NEW added.
 
 Who has the old image pulls 42 MB of 102 MB: 1 of 2 layers are there.
 
+Known weaknesses: not scanned: neither image was (invoke scan IMAGE).
+
 Python packages
 what               before    now
 -----------------  --------  -----
@@ -71,6 +73,8 @@ def test_markdown_is_one_for_release_notes(found: Difference) -> None:
         == r"""numpy 2.4.5 to 2.4.6; 1 other Python package downgraded: six; 1 Debian package updated, 1 added, openssl among them; environment variable NEW added.
 
 Who has the old image pulls 42 MB of 102 MB: 1 of 2 layers are there.
+
+Known weaknesses: not scanned: neither image was (invoke scan IMAGE).
 
 ### Python packages
 
@@ -123,7 +127,10 @@ def test_json_has_all_of_it(found: Difference) -> None:
 
 def test_of_an_image_and_itself_there_is_a_sentence_and_nothing_else() -> None:
     same = compare(inventory(), inventory())
-    expected = "nothing a user can see.\n\nNothing to pull for who has the old image: all 2 layers are there."
+    expected = (
+        "nothing a user can see.\n\nNothing to pull for who has the old image: all 2 layers are there.\n\n"
+        "Known weaknesses: not scanned: neither image was (invoke scan IMAGE)."
+    )
     assert render_difference(same) == render_markdown(same) == expected
     assert json.loads(render_json(same))["python"] == []
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.build.wanted import Scan, Severity
+from scripts.contents.weaknesses import Weakness
 from scripts.recipe.faults import ManifestError
-from scripts.release.scan_policy import Policy, Verdict, Weakness, judge, load_policy, unused
+from scripts.release.scan_policy import Policy, Verdict, judge, load_policy, unused
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.build.wanted import Severity
+from scripts.contents.weaknesses import Weakness
 from scripts.release import scanners
-from scripts.release.scan_policy import Weakness
 from scripts.release.scanners import NotScannedError, find_scanner, parse_grype, parse_trivy, scan_sbom
 
 if TYPE_CHECKING:

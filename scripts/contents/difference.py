@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from scripts.contents.changes import KINDS, Change, Step, change_of, conda_order, debian_order, python_order, rank
+from scripts.contents.exposure import Exposure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +68,8 @@ class Difference:
     apt: tuple[Change, ...]
     conda: tuple[Change, ...]
     settings: tuple[Setting, ...]
+    exposure: Exposure = field(default_factory=Exposure)
+    """Their known weaknesses, where both were scanned."""
 
     @cached_property
     def layers(self) -> Layers:
@@ -78,8 +81,11 @@ SYSTEM = "distribution"
 GPU_CODE = "GPU code of "
 
 
-def compare(old: Inventory, new: Inventory) -> Difference:
-    """What changed from one image to another."""
+def compare(old: Inventory, new: Inventory, exposure: Exposure | None = None) -> Difference:
+    """What changed from one image to another.
+
+    :param exposure: the scans of both; None: nobody looked for any.
+    """
     return Difference(
         old=old,
         new=new,
@@ -88,6 +94,7 @@ def compare(old: Inventory, new: Inventory) -> Difference:
         apt=tuple(_apt(old, new)),
         conda=tuple(_conda(old, new)),
         settings=tuple(_settings(old.config, new.config)),
+        exposure=exposure or Exposure(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.contents.changes import Kind
 from scripts.contents.difference_words import VERBS, distribution, sentence
+from scripts.contents.exposure import exposure_line
 from scripts.contents.words import MB, asked_for, harmless, made_by, size_words
 from scripts.table import render_table
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from scripts.contents.changes import Change
     from scripts.contents.difference import Difference
+    from scripts.contents.exposure import Exposure, Known
     from scripts.contents.inventory import Inventory
 
     Rows = list[dict[str, Any]]
@@ -28,7 +30,9 @@ MADE_BY = 60
 
 def render_difference(difference: Difference) -> str:
     """The difference for a terminal of 80 columns."""
-    blocks = [textwrap.fill(f"{sentence(difference)}.", 80, break_on_hyphens=False), "", pull_words(difference)]
+    known = exposure_line(difference.exposure)
+    words = [f"{sentence(difference)}.", "", pull_words(difference), "", known]
+    blocks = [textwrap.fill(text, 80, break_on_hyphens=False) for text in words]
     for title, rows, columns in _sections(difference):
         blocks += ["", title, render_table(rows, columns)]
     return harmless("\n".join(blocks))
@@ -36,7 +40,8 @@ def render_difference(difference: Difference) -> str:
 
 def render_markdown(difference: Difference) -> str:
     """The difference as release notes: what changed first, in a sentence, then everything."""
-    blocks = [f"{_escaped(sentence(difference))}.", "", pull_words(difference)]
+    known = _escaped(exposure_line(difference.exposure))
+    blocks = [f"{_escaped(sentence(difference))}.", "", pull_words(difference), "", known]
     for title, rows, columns in _sections(difference):
         blocks += ["", f"### {title}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
         blocks += [f"| {' | '.join(_escaped(_cell(row[name])) for name in columns)} |" for row in rows]
@@ -53,6 +58,7 @@ def render_json(difference: Difference) -> str:
         **{name: [asdict(item) for item in getattr(difference, name)] for name in ("programs", "python", "apt")},
         "conda": [asdict(item) for item in difference.conda],
         "settings": [asdict(item) for item in difference.settings],
+        "weaknesses": _weaknesses(difference.exposure),
         "layers": {
             "pull": layers.pull_size,
             "shared": len({layer.digest for layer in layers.new} & layers.shared),
@@ -78,6 +84,21 @@ def _subject(inventory: Inventory) -> dict[str, Any]:
     return {**inventory.image.model_dump(), "size": inventory.size}
 
 
+def _weaknesses(exposure: Exposure) -> dict[str, Any]:
+    """Null is what nobody knows."""
+    scans = {"old": exposure.old, "new": exposure.new}
+    known = exposure.compared
+    return {
+        "compared": known,
+        "same_database": exposure.exact,
+        "why": exposure_line(exposure),
+        "scans": {name: scan and {"scanner": scan.scanner, "database": scan.database} for name, scan in scans.items()},
+        "fixed": [asdict(item) for item in exposure.fixed] if known else None,
+        "new": [asdict(item) for item in exposure.added] if known else None,
+        "both": exposure.both if known else None,
+    }
+
+
 def _sections(difference: Difference) -> Iterator[tuple[str, Rows, Mapping[str, int | None]]]:
     """Title, rows and columns of each group that has something."""
     versions: Mapping[str, int | None] = {"what": 30, "before": 20, "now": 20}
@@ -90,12 +111,21 @@ def _sections(difference: Difference) -> Iterator[tuple[str, Rows, Mapping[str, 
     for title, changes in groups:
         if changes:
             yield title, list(_change_rows(changes, usual_place(difference.new))), versions
+    exposure = difference.exposure
+    if weak := [*_weak_rows(exposure.fixed, "fixed"), *_weak_rows(exposure.added, "new")]:
+        yield "Known weaknesses", weak, {"id": 20, "severity": None, "state": None, "in": 30}
     settings = [item for item in difference.settings if item.part != "labels"]
     if settings:
         rows = [{"what": f"{item.part} {item.name}".strip(), "before": item.old, "now": item.new} for item in settings]
         yield "Settings", rows, {"what": 24, "before": 25, "now": 25}
     if difference.layers.pulled:
         yield "Layers", layer_rows(difference), {"MB": None, "state": None, "made by": None}
+
+
+def _weak_rows(found: Iterable[Known], state: str) -> Iterator[dict[str, Any]]:
+    for item in found:
+        where = harmless(", ".join(item.packages))
+        yield {"id": harmless(item.id), "severity": str(item.severity), "state": state, "in": where}
 
 
 def usual_place(inventory: Inventory) -> str:

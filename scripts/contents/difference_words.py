@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.contents.changes import KINDS, Kind
 from scripts.contents.difference import GPU_CODE
+from scripts.contents.exposure import exposure_words
 from scripts.contents.words import count_of, harmless, listed
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def sentence(difference: Difference) -> str:
         *_python_words(difference.python),
         *_counted(difference.apt, f"{distribution(difference)} package", "", _exposed(difference.apt)),
         *_counted(difference.conda, "conda package", "", []),
+        *exposure_words(difference.exposure),
         *_setting_words(difference),
     ]
     # A variable of an image that is not ours may be called anything; a ledger wants a line.

@@ -83,7 +83,8 @@ def prepare_companions(
         if before is None or inventory is None or reader is None:
             found, changes = FIRST if before is None else "", None
         else:
-            difference = compare(reader.inventory(before), inventory)
+            old = reader.inventory(before)
+            difference = compare(old, inventory, reader.exposure(old, inventory))
             notes = {REPLACES: before.rpartition(":")[2]}
             found = sentence(difference)
             changes = Document(kind=CHANGES_TYPE, content=render_markdown(difference).encode(), annotations=notes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scripts.build.layout import directory_of
 from scripts.build.wanted import Need
+from scripts.contents.weaknesses import MEDIA_TYPE, Scan, render_scan
 from scripts.errors import ImagesError
 from scripts.release.attestations import (
     Document,
@@ -25,11 +26,13 @@ from scripts.release.provenance import provenance_of, test_result_of
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import digest_of
 from scripts.release.sbom import CYCLONEDX_TYPE, SPDX_TYPE, Origin, make_sboms
+from scripts.release.scans import newest_scan
 from scripts.release.signatures import Signed, attach_signature, list_as_referrer, list_signatures, render_payload
 from scripts.release.signer import find_signer
 from scripts.release.statements import (
     CYCLONEDX,
     PROVENANCE,
+    SCAN,
     SPDX,
     TEST_RESULT,
     Statement,
@@ -127,6 +130,8 @@ def prepare_evidence(
     elif result := make("the smoke test's result", wanted.smoke, lambda: test_result_of(smoke)):
         statement = Statement(subject=build.digest, predicate_type=TEST_RESULT, predicate=result)
         pieces.append(Piece(what="smoke test", need=wanted.smoke, statement=statement))
+    if scan := newest_scan(settings.out, build.digest, say):
+        pieces.append(_scan_piece(scan))
     return Evidence(image=build.id, pieces=tuple(pieces), signer=signer, signature=wanted.signature)
 
 
@@ -215,3 +220,10 @@ def _sbom_pieces(sboms: Sboms, digest: str, need: Need) -> Iterator[Piece]:
     ):
         statement = Statement(subject=digest, predicate_type=predicate_type, predicate=json.loads(content))
         yield Piece(what=what, need=need, statement=statement, content=content, kind=kind)
+
+
+def _scan_piece(scan: Scan) -> Piece:
+    """What a scan found, which is attached where there was one: a revision of which nothing is known may be published."""
+    content = render_scan(scan)
+    statement = Statement(subject=scan.image, predicate_type=SCAN, predicate=json.loads(content))
+    return Piece(what="scan", need=Need.OPTIONAL, statement=statement, content=content, kind=MEDIA_TYPE)

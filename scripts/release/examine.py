@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.build.layout import directory_of, load_record
 from scripts.build.wanted import Need, Severity
+from scripts.contents.weaknesses import Scan
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.release.attestations import find_bundles, find_documents
@@ -23,6 +24,7 @@ from scripts.release.registry import get_manifest
 from scripts.release.sbom import CYCLONEDX_TYPE, Origin, count_packages, make_sboms
 from scripts.release.scan_policy import FILENAME, Policy, Verdict, judge, load_policy, unused
 from scripts.release.scanners import NotScannedError, find_scanner, scan_sbom
+from scripts.release.scans import keep_scan
 from scripts.release.signer import find_trust
 from scripts.release.statements import CYCLONEDX, render_json
 from scripts.release.target import find_target
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scripts.build.settings import Settings
-    from scripts.build.wanted import Scan
+    from scripts.build.wanted import Scan as Wanted
     from scripts.recipe.matrix import ImageSpec
     from scripts.release.scan_policy import Judged
     from scripts.release.scanners import Report
@@ -127,6 +129,10 @@ def scan_image(
             raise
         say(f"warning: {word}: {error}")
         return ()
+    keep_scan(
+        settings.out,
+        Scan(image=digest, scanner=report.scanner, database=report.database, packages=packages, found=report.found),
+    )
     policy = load_policy(settings.root / family / FILENAME) if family else Policy()
     judged = judge(report.found, policy, wanted, datetime.datetime.now(datetime.UTC).date())
     for entry in unused(report.found, policy):
@@ -151,7 +157,7 @@ def _scan(scanner: str, sbom: bytes, database: str) -> tuple[int, Report]:
         return packages, scan_sbom(scanner, path, database)
 
 
-def override_scan(scan: Scan, database: str | None, severity: str | None) -> Scan:
+def override_scan(scan: Wanted, database: str | None, severity: str | None) -> Wanted:
     """The settings of a scan with what was given for this one.
 
     :raises UsageError: if there is no such severity.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scripts.build.layout import directory_of
 from scripts.build.layout import load_record as load_build
 from scripts.build.vcs import DIRTY, text_at
+from scripts.contents.exposure import Exposure, choose_scans
 from scripts.contents.inventory import Inventory, parse_inventory
 from scripts.contents.inventory_read import (
     ID,
@@ -26,16 +27,19 @@ from scripts.recipe.lock import REQUIREMENTS, asked_names
 from scripts.release.inventories import find_inventory
 from scripts.release.published import find_digest, load_published, read_published
 from scripts.release.reference import Reference, parse_reference
+from scripts.release.scans import attached_scans, kept_scans
 from scripts.smoke.record import load_record as load_smoke
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from scripts.build.settings import Settings
     from scripts.contents.inventory_files import LayerFiles
     from scripts.contents.layers import Image
+    from scripts.contents.weaknesses import Scan
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.reference import Digest
     from scripts.release.transport import Transport
 
 ENGINE = "engine:"
@@ -59,6 +63,8 @@ class Reader:
     reread: bool = False
     """Whether to read the layers although an inventory is attached."""
     known: dict[str, LayerFiles] = field(default_factory=dict)
+    places: dict[str, Digest] = field(default_factory=dict)
+    """Where the images are that were found in a registry, by digest."""
 
     def inventory(self, word: str) -> Inventory:
         """The inventory of what a word names.
@@ -73,6 +79,15 @@ class Reader:
         if self.platform and not fits(found.image.platform, self.platform):
             raise UsageError(f"{word}: is of platform {found.image.platform}, not {self.platform}")
         return found
+
+    def exposure(self, old: Inventory, new: Inventory) -> Exposure:
+        """What scans have found of two images: those kept here, and those attached where an inventory was found."""
+        return choose_scans(self._scans(old.image.digest), self._scans(new.image.digest))
+
+    def _scans(self, digest: str) -> Iterator[Scan]:
+        yield from kept_scans(self.settings.out, digest, self.say)
+        if place := self.places.get(digest):
+            yield from attached_scans(self.transport, place, self.say)
 
     def _find(self, word: str) -> Inventory:
         if word.startswith(ENGINE):
@@ -121,6 +136,7 @@ class Reader:
     def _of_registry(self, word: str) -> Inventory:
         reference: Reference = parse_reference(word)
         digest = find_digest(self.transport, reference, self.platform, self.say)
+        self.places[digest.value] = digest
         if not self.reread and (found := find_inventory(self.transport, digest, self.say)):
             return found
         image = load_published(self.transport, digest, self.platform)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.build.wanted import Scan
+    from scripts.contents.weaknesses import Weakness
 
 FILENAME = "scan.toml"
 
@@ -49,20 +50,6 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     allow: tuple[Allow, ...] = Field(default=(), strict=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weakness:
-    """A known weakness of a package, as a scanner found it."""
-
-    id: str
-    severity: Severity
-    package: str
-    version: str
-    fixed: str = ""
-    """The first version without it; empty: there is none."""
-    aliases: frozenset[str] = frozenset()
-    """Its other names."""
 
 
 class Verdict(StrEnum):

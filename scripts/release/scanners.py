@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.wanted import Severity
+from scripts.contents.weaknesses import Weakness
 from scripts.errors import AuditError
-from scripts.release.scan_policy import Weakness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -29,6 +29,8 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+SCAN = "https://github.com/vessl-ai/images/scan/v1"
+"""Of our own form (contents/weaknesses.py)."""
 
 
 class MalformedStatementError(RegistryError):

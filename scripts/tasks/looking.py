@@ -37,12 +37,13 @@ def diff(
     reread: bool = False,
     format: str = "table",
 ) -> None:
-    """Show what changed from one image to another: packages, settings, layers, and what its users pull."""
+    """Show what changed from one image to another: packages, known weaknesses, settings, layers, and what is pulled."""
     from scripts.contents.difference import compare
     from scripts.contents.difference_pages import PAGES
 
     with here(c).reader(c, platform=platform, registry=registry, reread=reread) as reader:
-        print(PAGES[format](compare(reader.inventory(old), reader.inventory(new))))
+        one, two = reader.inventory(old), reader.inventory(new)
+        print(PAGES[format](compare(one, two, reader.exposure(one, two))))
 
 
 @command
