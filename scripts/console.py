@@ -40,6 +40,7 @@ OPTIONS = {
     "dry_run": "show what would be done and stop",
     "upgrade": "take the newest versions that fit, of all packages or of those named (numpy,scipy); else the lock's stay",
     "held": "also packages that nobody asked for directly, and that are held back by what needs them",
+    "only": "what to look at, with commas between: bases, tags (of bases), python, apt, ends (of life); else all of it",
     "refresh": "write the digest that each base has in its registry now into versions.toml",
     "reason": "what changed, in a sentence for the people who pull",
     "unsafe_skip_smoke": "publish what no smoke test has passed",

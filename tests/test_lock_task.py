@@ -75,19 +75,19 @@ def test_an_index_out_of_reach_ends_with_exit_code_3_and_the_lock_as_it_was(
     ]
     assert "Traceback" not in done.stderr
     assert path.read_bytes() == before
-    done = typed(locked, "outdated", "--format", "json")
+    done = typed(locked, "outdated", "--only", "bases,python", "--format", "json")
     assert done.returncode == 3
     assert [row["asked"] for row in json.loads(done.stdout)] == ["base"]
     assert "fam 1: unknown: uv could not resolve the requirements" in done.stderr
 
 
 def test_outdated_is_a_table_of_80_columns_or_json(locked: Tasks) -> None:
-    done = typed(locked, "outdated")
+    done = typed(locked, "outdated", "--only", "python,bases")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["name", "locked", "newest", "change", "do", "touches"]
     assert lines[-1].split() == ["two", "1.0", "1.1", "minor", "lock", "--upgrade", "fam", "1"]
     assert max(map(len, lines)) <= 80
     assert done.stderr == "fam 1: 2 distributions have newer versions\n"
-    found = json.loads(typed(locked, "outdated", "fam", "--format", "json").stdout)
+    found = json.loads(typed(locked, "outdated", "fam", "--only", "bases,python", "--format", "json").stdout)
     assert [(row["name"], row["change"]) for row in found] == [("python:3.11", ""), ("one", "minor"), ("two", "minor")]

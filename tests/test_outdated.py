@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scripts.build import sources
 from scripts.build.locking import write
-from scripts.build.outdated import change, look
+from scripts.build.outdated import change
+from scripts.build.settings import Settings
 from scripts.errors import UsageError
+from scripts.recipe.lifetimes import load_lifetimes
 from scripts.recipe.matrix import load_families
+from scripts.release.outlook import Lookout, Part
 from scripts.table import render_table
 
 from .conftest import DIGEST, NO_SUCH_HOST, VERSIONS
+from .faulty_registry import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +53,18 @@ def found(root: Path, family: str | None = "fam", version: str | None = None, **
     """The rows, what is unknown, and what was said."""
     said: list[str] = []
     sources._digest_in_registry.cache_clear()
-    rows, unknown = look(root, load_families(root), family, version, said.append, **options)
-    return rows, unknown, said
+    with connect() as client:
+        lookout = Lookout(
+            families=load_families(root),
+            images=(),
+            settings=Settings(root=root, out=root / "out", cache=root / "cache", registry="localhost:1"),
+            lifetimes=load_lifetimes(),
+            transport=client.transport,
+            today=datetime.date(2026, 11, 26),
+            say=said.append,
+        )
+        outlook = lookout.look(family, version, frozenset({Part.BASES, Part.PYTHON}), **options)
+    return outlook.rows, outlook.unknown, said
 
 
 def shown(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -143,9 +143,9 @@ def load_sources(root: Path) -> tuple[AptSource, ...]:
     return tuple(found)
 
 
-def render_source(source: AptSource, suite: str) -> str:
+def render_source(source: AptSource, suite: str, components: Sequence[str] = ("main",)) -> str:
     """Return the deb822 text of ``source`` for another suite."""
-    fields = {"Types": "deb", "URIs": source.uri, "Suites": suite, "Components": "main"}
+    fields = {"Types": "deb", "URIs": source.uri, "Suites": suite, "Components": " ".join(components)}
     fields |= {"Signed-By": source.signed_by} if source.signed_by else {}
     fields |= {"Trusted": source.trusted} if source.trusted else {}
     separator = {key: ":" if value.startswith("\n") else ": " for key, value in fields.items()}

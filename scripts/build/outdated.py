@@ -1,4 +1,7 @@
-"""What there is that is newer than the locks and the pins: for each distribution and base, and what to do about it."""
+"""What there is that is newer than the locks and the pins: for each distribution and base, and what to do about it.
+
+``release/outlook.py`` puts it together with what else grows old.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from scripts.build.locking import AT_ONCE, locked_pins
-from scripts.build.pins import FIX, Move, plan_pins, show_digest, silent_registries
+from scripts.build.pins import FIX, Move, show_digest
 from scripts.build.resolve import versions
 from scripts.errors import BuildError
 from scripts.recipe.lock import REQUIREMENTS, direct_requirements
-from scripts.recipe.selection import select_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,24 +51,16 @@ class Newer:
     do: str
 
 
-def look(
-    root: Path,
-    families: Iterable[Family],
-    family: str | None,
-    version: str | None,
-    say: Callable[[str], None],
-    *,
-    held: bool = False,
+def look_at_python(
+    root: Path, chosen: Rows, say: Callable[[str], None], *, held: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of ``outdated``, and a line for everything that could not be found out.
+    """The distributions that are locked and have newer versions, and a line for everything that could not be found out.
 
-    Looks at active rows, or at the one that is named. uv asks the index, so its settings hold; on a row's first platform.
+    uv asks the index, so its settings hold; on a row's first platform.
 
     :param held: also those that are not asked for directly, and held back by what needs them.
     """
-    chosen = select_rows(families, family, version)
     shared = (root / REQUIREMENTS).read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = []
     unknown: dict[str, list[str]] = defaultdict(list)
     found: dict[Newer, list[tuple[Family, Row]]] = defaultdict(list)
     for (owner, row), newer in _survey([item for item in chosen if item[0].manifest.lock], shared):
@@ -81,10 +75,8 @@ def look(
     hidden = [] if held else [item for item in found if item.asked == ASKED[2] and item.do == HELD]
     for item in hidden:
         del found[item]
-    pinnings = plan_pins(chosen)
-    rows += _base_rows(pinnings)
     order = {name: number for number, name in enumerate(ASKED)}
-    rows += [
+    rows = [
         _table_row(item, touched)
         for item, touched in sorted(
             found.items(), key=lambda pair: (order[pair[0].asked], pair[0].fits == pair[0].locked, pair[0].name)
@@ -93,10 +85,7 @@ def look(
     if hidden:
         names = {item.name for item in hidden}
         say(f"held back by what needs them, and so not shown: {len(names)} (--held shows them)")
-    lines = [f"{', '.join(where)}: unknown: {reason}" for reason, where in unknown.items()]
-    if not rows and not unknown:
-        say("nothing that was looked at is outdated")
-    return rows, [*lines, *silent_registries(pinnings)]
+    return rows, [f"{', '.join(where)}: unknown: {reason}" for reason, where in unknown.items()]
 
 
 def _survey(rows: Rows, shared: str) -> Iterator[tuple[tuple[Family, Row], list[Newer] | BuildError]]:
@@ -182,6 +171,7 @@ def change(before: str, after: str) -> str:
 
 def _table_row(item: Newer, touched: Rows) -> dict[str, Any]:
     return {
+        "about": "python",
         "name": item.name,
         "asked": item.asked,
         "locked": item.locked,
@@ -189,17 +179,19 @@ def _table_row(item: Newer, touched: Rows) -> dict[str, Any]:
         "fits": item.fits,
         "change": change(item.locked, item.newest),
         "do": item.do,
-        **_touched(touched),
+        **touching(touched),
     }
 
 
-def _base_rows(pinnings: Iterable[Pinning]) -> list[dict[str, Any]]:
+def base_rows(pinnings: Iterable[Pinning]) -> list[dict[str, Any]]:
+    """The bases that are not pinned to what their tags are now."""
     moved: dict[tuple[str, str | None, str], list[tuple[Family, Row]]] = defaultdict(list)
     for item in pinnings:
         if item.now and item.move is not Move.UNCHANGED:
             moved[item.row.base_name, item.before, item.now].append((item.family, item.row))
     return [
         {
+            "about": "base",
             "name": name,
             "asked": "base",
             "locked": show_digest(before) if before else "not pinned",
@@ -207,13 +199,14 @@ def _base_rows(pinnings: Iterable[Pinning]) -> list[dict[str, Any]]:
             "fits": show_digest(now),
             "change": "base moved" if before else "",
             "do": FIX,
-            **_touched(touched),
+            **touching(touched),
         }
         for (name, before, now), touched in moved.items()
     ]
 
 
-def _touched(touched: Rows) -> dict[str, Any]:
+def touching(touched: Rows) -> dict[str, Any]:
+    """Which rows something is about: in words for people, and one by one for programs."""
     by_family: dict[str, list[str]] = defaultdict(list)
     for owner, row in touched:
         by_family[owner.name].append(row.version)

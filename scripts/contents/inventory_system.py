@@ -21,8 +21,11 @@ FIELD = re.compile(r"^(Package|Status|Architecture|Version|Source):[ \t]*(.*)$",
 def read_system(tree: Tree) -> System | None:
     """The distribution, as os-release(5) tells it; None if it does not."""
     content = tree.read("/etc/os-release") or tree.read("/usr/lib/os-release")
-    if content is None:
-        return None
+    return None if content is None else parse_os_release(content)
+
+
+def parse_os_release(content: bytes) -> System:
+    """The distribution, by the content of os-release(5)."""
     found = {}
     for line in content.decode(errors="replace").splitlines():
         name, equals, value = line.strip().partition("=")

@@ -56,6 +56,8 @@ class Lifetime:
     """The last day on which others do, for everybody; None: nobody does."""
     by: str
     """Who these are, or what ends it; may be empty."""
+    codename: str = ""
+    """Of a release of a distribution: what its archive calls it."""
 
     @property
     def last(self) -> datetime.date:
@@ -129,6 +131,7 @@ class Lifetimes:
                     end=found.end,
                     extended=found.extended,
                     by=found.by,
+                    codename=found.codename,
                 )
         return None
 
@@ -147,6 +150,10 @@ class Lifetimes:
         """How long what an image stands on lives, as far as the data say."""
         found = (self.find(part) for part in self.parts_of(base, python, cuda))
         return tuple(item for item in found if item)
+
+    def codenames(self, product: str) -> tuple[str, ...]:
+        """What the archive of a distribution calls its releases, the oldest first."""
+        return tuple(release.codename for release in self.products[product].versions.values())
 
     def stale(self, today: datetime.date) -> tuple[str, ...]:
         """A line for each product whose dates were looked up long ago."""

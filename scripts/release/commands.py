@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.patience import Patience
     from scripts.release.reference import Repository
 
     Say = Callable[[str], None]
     Rows = list[dict[str, Any]]
 
 
-def connect(say: Say) -> Transport:
+def connect(say: Say, patience: Patience | None = None) -> Transport:
     """A transport with the passwords that docker keeps."""
-    return Transport(credentials=lambda host: find_credential(host, os.environ), warn=say)
+    return Transport(credentials=lambda host: find_credential(host, os.environ), patience=patience, warn=say)
 
 
 def now() -> str:

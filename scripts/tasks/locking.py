@@ -5,6 +5,7 @@ What takes long to import is imported by the tasks that need it: ``invoke list``
 
 from __future__ import annotations
 
+import datetime
 import os
 from typing import TYPE_CHECKING
 
@@ -75,15 +76,42 @@ def lock(
 
 @command
 def outdated(
-    c: Context, family: str | None = None, version: str | None = None, held: bool = False, format: str = "table"
+    c: Context,
+    family: str | None = None,
+    version: str | None = None,
+    only: str | None = None,
+    held: bool = False,
+    registry: str | None = None,
+    format: str = "table",
 ) -> None:
-    """Say which newer versions there are of what is locked and pinned, which are only patches, and what to do."""
-    from scripts.build.outdated import look
+    """Say what has grown old: bases, Python packages, the distribution's packages, and what ends when; and what to do."""
+    from scripts.recipe.lifetimes import load_lifetimes
+    from scripts.release.commands import connect
+    from scripts.release.outlook import COLUMNS, Lookout, parse_parts
+    from scripts.release.patience import Patience
 
-    rows, unknown = look(here(c).root, here(c).families(), family, version, say, held=held)
-    show(rows, format, {"name": 20, "locked": 10, "newest": 10, "change": 6, "do": 14, "touches": 10})
-    if unknown:
-        raise BuildError("\n".join(unknown))
+    parts = parse_parts(only)
+    # A registry that gives no answer is one of many things that are asked here: it is not waited for.
+    with connect(say, Patience(attempts=2)) as transport:
+        lookout = Lookout(
+            families=here(c).families(),
+            images=here(c).images(),
+            settings=here(c).settings(c, registry=registry),
+            lifetimes=load_lifetimes(),
+            transport=transport,
+            today=datetime.datetime.now(datetime.UTC).date(),
+            say=say,
+        )
+        found = lookout.look(family, version, parts, held=held)
+    if format == "json":
+        show(found.rows, format, {})
+    else:
+        tables = {title: rows for title, rows in found.tables.items() if rows}
+        for number, (title, rows) in enumerate(tables.items()):
+            print("\n" if number else "", f"{title}\n" if title else "", sep="", end="")
+            show(rows, format, COLUMNS[title])
+    if found.unknown:
+        raise BuildError("\n".join(found.unknown))
 
 
 TASKS = (bases, lock, outdated)
