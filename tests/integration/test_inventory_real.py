@@ -19,6 +19,7 @@ from tests.containers import running
 from tests.integration.conftest import ROOT
 from tests.integration.test_builds import invoke
 from tests.registries import serve_registry
+from tests.structure import run_structure, structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +131,20 @@ def test_the_config_is_what_the_engine_says(pair: Pair) -> None:
     assert (set(config.ports), config.labels) == (set(engine["ExposedPorts"]), engine["Labels"])
     # The engine does not tell by which blobs it knows layers: only how many there are.
     assert len(pair.inventory.layers) == len(raw["RootFS"]["Layers"])
+
+
+def test_container_structure_test_finds_the_same(pair: Pair, tmp_path: Path) -> None:
+    expected = structure_of(pair.inventory)
+    report = run_structure(tmp_path, expected, "--image", pair.row["reference"])
+    failed = [result for result in report["Results"] if not result["Pass"]]
+    assert (failed, report["Fail"]) == ([], 0)
+    names = [result["Name"] for result in report["Results"]]
+    assert sum("every" in name for name in names) == 2, names
+    # One package and one variable that are not there: it looks at what it is given.
+    packages = expected["commandTests"][0]["expectedOutput"]
+    packages.append("(?m)^no-such-package 1 amd64$")
+    expected["metadataTest"]["envVars"].append({"key": "NO_SUCH", "value": "1"})
+    assert run_structure(tmp_path, expected, "--image", pair.row["reference"])["Fail"] == 2
 
 
 def test_the_engine_registry_and_layout_have_the_same_inventory(cpu: dict[str, Any], tmp_path: Path) -> None:
