@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.contents.inventory import (
+    MEDIA_TYPE,
     Config,
     Distribution,
     Environment,
@@ -18,6 +19,13 @@ from scripts.contents.inventory import (
     Subject,
     System,
 )
+from scripts.release.attestations import Document, attach_document
+
+if TYPE_CHECKING:
+    from scripts.build.layout import Descriptor
+    from scripts.release.reference import Repository
+    from scripts.release.registry import Manifest
+    from scripts.release.transport import Transport
 
 
 def digest(number: int) -> str:
@@ -91,3 +99,11 @@ def inventory(number: int = 1, **parts: Any) -> Inventory:
         "layers": (layer(1, 60_000_000), layer(2, 40_000_000)),
     }
     return Inventory(**{**start, **parts})
+
+
+def attach_inventory(
+    transport: Transport, repository: Repository, image: Manifest, content: bytes
+) -> Descriptor | None:
+    """Attach an inventory as publishing does it."""
+    document = Document(kind=MEDIA_TYPE, content=content, annotations={})
+    return attach_document(transport, repository.digest(image.digest), image.descriptor, document, ())

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.contents.inventory import parse_inventory, render_inventory
-from scripts.release.inventories import attach_inventory
 from scripts.smoke.record import directory_of, save_record
 from tests.faulty_registry import FaultyRegistry, connect
 from tests.images import DEBIAN, REPOSITORY, Layout, make_image, package, publish, wheel
+from tests.inventories import attach_inventory
 from tests.test_inventory_read import take
 from tests.test_smoke_record import RECORD
 
@@ -255,3 +255,14 @@ def test_formats(tasks: Tasks, old: Layout) -> None:
     assert refused(tasks, "diff", path, path, "--format", "x", code=2) == (
         '--format: expected table or json or markdown, got "x"'
     )
+
+
+def test_a_layer_that_is_cut_off_is_said_with_its_place(tasks: Tasks, old: Layout, new: Layout) -> None:
+    for path in (new.folder / "blobs" / "sha256").iterdir():
+        content = path.read_bytes()
+        if not content.startswith(b"{"):
+            path.write_bytes(content[: len(content) // 2])
+    done = tasks.run("diff", str(old.folder), str(new.folder))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"{new.folder}: sha256:")
+    assert "a layer is damaged" in done.stderr

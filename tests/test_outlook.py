@@ -14,12 +14,12 @@ from scripts.errors import UsageError
 from scripts.recipe.lifetimes import load_lifetimes
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release import updates
-from scripts.release.inventories import attach_inventory
 from scripts.release.outlook import COLUMNS, TITLES, Lookout, Outlook, Part, parse_parts
 from scripts.table import render_table
 from tests.conftest import DIGEST, VERSIONS, Repository, Tasks
 from tests.faulty_registry import FaultyRegistry, connect, say
 from tests.images import make_image, package, publish
+from tests.inventories import attach_inventory
 from tests.test_archive import APT, paragraph
 from tests.test_inventory_read import take
 from tests.test_named import built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from scripts.errors import UsageError
 from scripts.recipe.inputs import Recipe
 from scripts.release import sbom
 from scripts.release.attestations import attach_document, bundle_document
-from scripts.release.evidence import attach_evidence, prepare_evidence
+from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
 from scripts.release.ledger import FILENAME, append_lines
 from scripts.release.lines import Published, Smoke, Yanked
 from scripts.release.place import ledger_root
@@ -25,6 +26,7 @@ from scripts.release.target import find_target
 from scripts.release.verify import Finding, Proofs, State, sums_up, verify
 from tests.attested import BASE, COMMIT, Attested, make_build, put_syft
 from tests.faulty_registry import FaultyRegistry, connect
+from tests.test_inventory_read import take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +52,7 @@ class World:
     def attach(self, **settings: Any) -> None:
         made = self.made.with_settings(**settings)
         evidence = prepare_evidence(made.settings, made.build, made.smoke, print)
+        evidence = with_inventory(evidence, take(made.layout), made.build.digest, Need.REQUIRED)
         attach_evidence(self.transport, self.repository, made.product.manifest, evidence, print)
 
     @property
@@ -91,8 +94,8 @@ class World:
         return {what: item.state for what, item in self.look(*words, **settings).items()}
 
 
-@pytest.fixture
-def world(tmp_path: Path, cosign: FakeCosign, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+@contextmanager
+def make_world(tmp_path: Path, cosign: FakeCosign, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     program = put_syft(tmp_path / "bin")
     monkeypatch.setattr(sbom, "find_syft", lambda: program)
     with FaultyRegistry() as registry, connect() as client:
@@ -102,13 +105,19 @@ def world(tmp_path: Path, cosign: FakeCosign, monkeypatch: pytest.MonkeyPatch) -
         yield found
 
 
+@pytest.fixture
+def world(tmp_path: Path, cosign: FakeCosign, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with make_world(tmp_path, cosign, monkeypatch) as made:
+        yield made
+
+
 def test_all_is_proven(world: World) -> None:
     world.attach(sign=world.cosign.key())
     world.write(smoke=SMOKE)
     found = world.look(trust=world.cosign.public())
     assert {item.state for item in found.values()} == {State.PROVEN}
     key = found["signature"].by
-    assert [item.by for item in found.values()] == [key, key, "the ledger", key, key]
+    assert [item.by for item in found.values()] == [key, key, "the ledger", key, key, key]
     assert found["smoke test"].why == "PASSED, 1 passed"
     assert found["SBOM"].why == "SPDX and CycloneDX"
     assert found["ledger"].why == "1-r1, 2026-11-26"
@@ -126,6 +135,7 @@ def test_nobody_is_named_so_only_the_ledger_proves(world: World) -> None:
         "ledger": State.PROVEN,
         "smoke test": State.PROVEN,
         "SBOM": State.OPEN,
+        "inventory": State.OPEN,
     }
     assert found["smoke test"].why == "70 passed, 2 skipped, 2026-11-25"
     assert sums_up(found.values()) == ""
@@ -136,15 +146,16 @@ def test_unsigned_evidence_is_told_and_proves_nothing(world: World) -> None:
     found = world.look()
     assert found["provenance"].why.startswith("nobody has signed it: built by https://github.com/vessl-ai/images/")
     assert found["smoke test"].why == "nobody has signed it: PASSED, 1 passed"
-    assert found["SBOM"].why == "attached, but nobody has signed it"
+    assert found["SBOM"].why == found["inventory"].why == "attached, but nobody has signed it"
     assert sums_up(found.values()) == "ledger NOT PROVEN"
 
 
 def test_where_somebody_signs_nothing_required_may_be_absent(world: World) -> None:
     world.write(smoke=SMOKE)
     found = world.look(trust=world.cosign.public())
-    assert sums_up(found.values()) == "signature NOT PROVEN, provenance NOT PROVEN, SBOM NOT PROVEN"
-    found = world.look(trust=world.cosign.public(), provenance=Need.OPTIONAL, sbom=Need.OFF)
+    missing = "signature NOT PROVEN, provenance NOT PROVEN, SBOM NOT PROVEN, inventory NOT PROVEN"
+    assert sums_up(found.values()) == missing
+    found = world.look(trust=world.cosign.public(), provenance=Need.OPTIONAL, sbom=Need.OFF, inventory=Need.OFF)
     assert sums_up(found.values()) == "signature NOT PROVEN"
     assert sums_up(world.look(signature=Need.REQUIRED).values()) == "signature NOT PROVEN"
 
@@ -153,7 +164,9 @@ def test_a_key_that_has_signed_nothing(world: World) -> None:
     world.attach(sign=world.cosign.key())
     world.write()
     found = world.look(key=world.cosign.public("others"))
-    assert sums_up(found.values()) == "signature FAILED, provenance FAILED, smoke test FAILED, SBOM FAILED"
+    assert sums_up(found.values()) == (
+        "signature FAILED, provenance FAILED, smoke test FAILED, SBOM FAILED, inventory FAILED"
+    )
     assert found["signature"].why.startswith("1 signature attached, none good: invalid signature")
 
 
@@ -268,6 +281,7 @@ def test_as_a_task(tasks: Tasks, world: World) -> None:
         ("ledger", "NOT PROVEN"),
         ("smoke test", "PROVEN"),
         ("SBOM", "PROVEN"),
+        ("inventory", "PROVEN"),
     ]
     assert done.stderr.splitlines()[-1] == "app:1: ledger NOT PROVEN"
     table = tasks.run(*words, **path).stdout.splitlines()

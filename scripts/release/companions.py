@@ -14,11 +14,9 @@ from scripts.build.wanted import Need
 from scripts.contents.difference import compare
 from scripts.contents.difference_pages import render_markdown
 from scripts.contents.difference_words import sentence
-from scripts.contents.inventory import render_inventory
 from scripts.errors import ImagesError, UsageError
 from scripts.release.attestations import Document, attach_document
-from scripts.release.evidence import attach_evidence, prepare_evidence
-from scripts.release.inventories import attach_inventory
+from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
 from scripts.release.referrers import list_referrers
 from scripts.release.revision import Step, revision_tag
 
@@ -50,8 +48,6 @@ class Companions:
     """What one digest is published with."""
 
     reason: str
-    inventory: bytes
-    """Empty: none."""
     changes: Document | None
     evidence: Evidence
 
@@ -78,7 +74,7 @@ def prepare_companions(
     before = None
     if plan.replaces and plan.step in {Step.NEW, Step.FINISH}:
         before = f"{place.repository}:{revision_tag(place.tag, plan.replaces)}"
-    inventory = _inventory(build, settings, reader, say)
+    inventory = make_inventory(build, settings, reader, say)
     try:
         if before is None or inventory is None or reader is None:
             found, changes = FIRST if before is None else "", None
@@ -95,13 +91,16 @@ def prepare_companions(
         raise UsageError(f"{build.id}: --reason: say what changed since r{plan.replaces}, for the people who pull")
     return Companions(
         reason=reason or found,
-        inventory=render_inventory(inventory) if inventory else b"",
         changes=changes,
-        evidence=evidence,
+        evidence=with_inventory(evidence, inventory, build.digest, settings.evidence.inventory),
     )
 
 
-def _inventory(build: Build, settings: Settings, reader: Reader | None, say: Say) -> Inventory | None:
+def make_inventory(build: Build, settings: Settings, reader: Reader | None, say: Say) -> Inventory | None:
+    """The inventory that a build is published with; None: it need not have one, and a line says why it has none.
+
+    :raises ImagesError: if it is required and cannot be made.
+    """
     need = settings.evidence.inventory
     if need is Need.OFF or reader is None:
         say(f"warning: {build.id}: an inventory: off in the settings: published without")
@@ -121,8 +120,6 @@ def attach_companions(transport: Transport, place: Place, manifest: Manifest, co
     :raises ImagesError: if something that is required cannot be attached; run it again.
     """
     repository = place.repository
-    if companions.inventory:
-        attach_inventory(transport, repository, manifest, companions.inventory)
     if companions.changes:
         image = repository.digest(manifest.digest)
         known = list_referrers(transport, image, CHANGES_TYPE)

@@ -7,14 +7,17 @@ needs no registry, ``attach_evidence`` attaches what is not attached yet, howeve
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from scripts.build.layout import directory_of
 from scripts.build.wanted import Need
-from scripts.contents.weaknesses import MEDIA_TYPE, Scan, render_scan
-from scripts.errors import ImagesError
+from scripts.contents.inventory import MEDIA_TYPE as INVENTORY_TYPE
+from scripts.contents.inventory import render_inventory
+from scripts.contents.weaknesses import MEDIA_TYPE as SCAN_TYPE
+from scripts.contents.weaknesses import Scan, render_scan
+from scripts.errors import ImagesError, UsageError
 from scripts.release.attestations import (
     Document,
     attach_document,
@@ -31,6 +34,7 @@ from scripts.release.signatures import Signed, attach_signature, list_as_referre
 from scripts.release.signer import find_signer
 from scripts.release.statements import (
     CYCLONEDX,
+    INVENTORY,
     PROVENANCE,
     SCAN,
     SPDX,
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from scripts.build.layout import Descriptor
     from scripts.build.layout import Record as Build
     from scripts.build.settings import Settings
+    from scripts.contents.inventory import Inventory
     from scripts.release.reference import Repository
     from scripts.release.registry import Manifest
     from scripts.release.sbom import Sboms
@@ -222,8 +227,25 @@ def _sbom_pieces(sboms: Sboms, digest: str, need: Need) -> Iterator[Piece]:
         yield Piece(what=what, need=need, statement=statement, content=content, kind=kind)
 
 
+def with_inventory(evidence: Evidence, inventory: Inventory | None, digest: str, need: Need) -> Evidence:
+    """The same with the inventory of the image, which is attached and signed as the rest is; None: there is none.
+
+    :raises UsageError: if it is the inventory of another image.
+    """
+    if inventory is None:
+        return evidence
+    if inventory.image.digest != digest:
+        raise UsageError(
+            f"{evidence.image}: its inventory is of {inventory.image.digest}, not of {digest}: run it again"
+        )
+    content = render_inventory(inventory)
+    statement = Statement(subject=digest, predicate_type=INVENTORY, predicate=json.loads(content))
+    piece = Piece(what="inventory", need=need, statement=statement, content=content, kind=INVENTORY_TYPE)
+    return replace(evidence, pieces=(piece, *evidence.pieces))
+
+
 def _scan_piece(scan: Scan) -> Piece:
     """What a scan found, which is attached where there was one: a revision of which nothing is known may be published."""
     content = render_scan(scan)
     statement = Statement(subject=scan.image, predicate_type=SCAN, predicate=json.loads(content))
-    return Piece(what="scan", need=Need.OPTIONAL, statement=statement, content=content, kind=MEDIA_TYPE)
+    return Piece(what="scan", need=Need.OPTIONAL, statement=statement, content=content, kind=SCAN_TYPE)

@@ -16,9 +16,10 @@ from scripts.contents.weaknesses import Scan
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.release.attestations import find_bundles, find_documents
-from scripts.release.commands import connect
+from scripts.release.commands import connect, reader_of
+from scripts.release.companions import make_inventory
 from scripts.release.cosign import CosignError, find_cosign
-from scripts.release.evidence import attach_evidence, prepare_evidence
+from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
 from scripts.release.place import place_of
 from scripts.release.registry import get_manifest
 from scripts.release.sbom import CYCLONEDX_TYPE, Origin, count_packages, make_sboms
@@ -95,6 +96,8 @@ def attest_image(
     with connect(say) as transport:
         manifest = get_manifest(transport, repository.digest(build.digest))
         evidence = prepare_evidence(settings, build, smoke, say, may_install=may_install)
+        made = make_inventory(build, settings, reader_of(images.values(), settings, transport, say), say)
+        evidence = with_inventory(evidence, made, build.digest, settings.evidence.inventory)
         row = {"id": word, "digest": build.digest, "action": "attest", "why": ", ".join(evidence.names)}
         if dry_run:
             return row

@@ -20,6 +20,7 @@ from scripts.contents.inventory_read import (
     read_layout,
     take_inventory,
 )
+from scripts.contents.layers import LayerError
 from scripts.contents.platforms import fits
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
@@ -127,7 +128,10 @@ class Reader:
 
     def _of_layout(self, path: Path) -> Inventory:
         image = find_image(path, self.platform, self.say)
-        read_layout(path, image, self.known)
+        try:
+            read_layout(path, image, self.known)
+        except LayerError as error:
+            raise LayerError(f"{path}: {error}") from error
         return self._take(image)
 
     def _of_engine(self, name: str) -> Inventory:

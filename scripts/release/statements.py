@@ -29,8 +29,9 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+# Of our own forms: contents/weaknesses.py, contents/inventory.py.
 SCAN = "https://github.com/vessl-ai/images/scan/v1"
-"""Of our own form (contents/weaknesses.py)."""
+INVENTORY = "https://github.com/vessl-ai/images/inventory/v1"
 
 
 class MalformedStatementError(RegistryError):

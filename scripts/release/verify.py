@@ -1,4 +1,4 @@
-"""What is proven of a published image, and by whom: its signature, its provenance, the ledger, its smoke test, its SBOMs.
+"""What is proven of a published image, and by whom: signature, provenance, ledger, smoke test, SBOMs, inventory.
 
 PROVEN is what somebody we believe has signed, or what a ledger in this checkout says; NOT PROVEN is what is merely not
 there, or there without anybody to answer for it; FAILED is what contradicts, or is not signed by whom it should be.
@@ -6,12 +6,14 @@ there, or there without anybody to answer for it; FAILED is what contradicts, or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.vcs import DIRTY
 from scripts.build.wanted import Need
+from scripts.contents.inventory import MEDIA_TYPE
 from scripts.release.attestations import find_bundles, find_documents
 from scripts.release.predicates import facts_in, origin_in, result_in
 from scripts.release.provenance import builder_id
@@ -21,12 +23,14 @@ from scripts.release.signatures import list_signatures
 from scripts.release.statements import (
     CYCLONEDX,
     IN_TOTO,
+    INVENTORY,
     PROVENANCE,
     SPDX,
     TEST_RESULT,
     MalformedStatementError,
     Statement,
     parse_statement,
+    render_json,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from scripts.release.trust import Trust
 
 LEDGER = "the ledger"
+NONE = "none attached"
 
 
 class State(StrEnum):
@@ -88,7 +93,14 @@ def verify(proofs: Proofs) -> tuple[Finding, ...]:
     :raises RegistryError: if the registry does not answer.
     """
     looker = _Looker(proofs)
-    return (looker.signature(), looker.provenance(), looker.ledger(), looker.smoke(), looker.sboms())
+    return (
+        looker.signature(),
+        looker.provenance(),
+        looker.ledger(),
+        looker.smoke(),
+        looker.sboms(),
+        looker.inventory(),
+    )
 
 
 def sums_up(findings: Iterable[Finding]) -> str:
@@ -183,7 +195,20 @@ class _Looker:
         if names:
             return self._proven(what, " and ".join(names))
         plain = [kind for kind in (SPDX_TYPE, CYCLONEDX_TYPE) if kind in {item.artifact_type for item in self.known}]
-        return self._open(what, self._need(need), "attached, but nobody has signed it" if plain else "none attached")
+        return self._open(what, self._need(need), "attached, but nobody has signed it" if plain else NONE)
+
+    def inventory(self) -> Finding:
+        """What is in it, and that whoever reads what is attached reads what was signed."""
+        what = "inventory"
+        attached = list(find_documents(self.transport, self.target.digest, MEDIA_TYPE, known=self.known))
+        statements, finding = self._statements(what, INVENTORY, self.settings.evidence.inventory, lambda _: "")
+        if finding:
+            bare = attached and finding.why == NONE
+            return replace(finding, why="attached, but nobody has signed it") if bare else finding
+        signed = {render_json(item.predicate) for item in statements}
+        if any(_canonical(content) not in signed for content in attached):
+            return self._failed(what, "one is attached that they have not signed: it may have been tampered with")
+        return self._proven(what, "as it was signed")
 
     def _statements(
         self, what: str, kind: str, need: Need, tell: Callable[[Mapping[str, Any]], str]
@@ -193,7 +218,7 @@ class _Looker:
         bundles = list(find_bundles(self.transport, self.target.digest, kind, self.known))
         if not bundles:
             plain = tell(self._unsigned(kind) or {})
-            return [], self._open(what, need, f"nobody has signed it: {plain}" if plain else "none attached")
+            return [], self._open(what, need, f"nobody has signed it: {plain}" if plain else NONE)
         if not (self.cosign and self.trust):
             return [], self._open(what, need, f"{_count(bundles, 'statement')} attached, {self._unable}")
         good, complaint = [], ""
@@ -261,3 +286,11 @@ class _Looker:
 def _count(found: Iterable[object], noun: str) -> str:
     number = len(list(found))
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _canonical(content: bytes) -> bytes:
+    """A document as statements are compared; empty if it is none."""
+    try:
+        return render_json(json.loads(content))
+    except ValueError:
+        return b""

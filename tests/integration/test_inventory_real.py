@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 
 from scripts.contents.inventory import Inventory, parse_inventory
 from scripts.release.commands import connect
-from scripts.release.inventories import attach_inventory
 from scripts.release.registry import get_manifest
 from tests.containers import running
 from tests.integration.conftest import ROOT
 from tests.integration.test_builds import invoke
+from tests.inventories import attach_inventory
 from tests.registries import serve_registry
 from tests.structure import run_structure, structure_of
 
