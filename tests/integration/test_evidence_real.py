@@ -16,9 +16,10 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from scripts.build.wanted import Need
+from scripts.contents.inventory import MEDIA_TYPE
 from scripts.release.attestations import attach_document, bundle_document, find_bundles
 from scripts.release.cosign import NO_ROOTS, find_cosign
-from scripts.release.evidence import attach_evidence, prepare_evidence
+from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
 from scripts.release.ledger import FILENAME, append_lines
 from scripts.release.lines import Published
 from scripts.release.place import ledger_root
@@ -28,7 +29,7 @@ from scripts.release.registry import delete_manifest, get_manifest, list_tags, p
 from scripts.release.sbom import CYCLONEDX_TYPE, SPDX_TYPE, Origin, make_sboms
 from scripts.release.signatures import signature_tag
 from scripts.release.signer import find_trust
-from scripts.release.statements import BUNDLE, IN_TOTO, PROVENANCE, STATEMENT, TEST_RESULT
+from scripts.release.statements import BUNDLE, IN_TOTO, INVENTORY, PROVENANCE, STATEMENT, TEST_RESULT
 from scripts.release.target import find_target
 from scripts.release.transport import Transport
 from scripts.release.upload import upload_blobs
@@ -36,6 +37,7 @@ from scripts.release.verify import Finding, Proofs, State, sums_up, verify
 from tests.attested import BASE, COMMIT, LOCK, Attested, make_build
 from tests.products import make_product
 from tests.registries import RealRegistry, find_program, serve_registry
+from tests.test_inventory_read import take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +100,7 @@ def publish(made: Attested, transport: Transport, repository: Repository) -> lis
     said: list[str] = []
     made.upload(transport, repository, "1", "1-r1")
     evidence = prepare_evidence(made.settings, made.build, made.smoke, said.append)
+    evidence = with_inventory(evidence, take(made.layout), made.build.digest, Need.REQUIRED)
     attach_evidence(transport, repository, made.product.manifest, evidence, said.append)
     return said
 
@@ -141,7 +144,7 @@ def test_others_tools_verify_what_is_attached(
     said = publish(made, transport, repository)
     assert len(said) == 2, said
     assert said[0].startswith("app:1: making the SBOMs of sha256:")
-    assert said[1].startswith("app:1: attached: SPDX, CycloneDX, provenance, smoke test, SPDX (signed)")
+    assert said[1].startswith("app:1: attached: inventory, SPDX, CycloneDX, provenance, smoke test, inventory (signed)")
     image = f"{repository}@{made.build.digest}"
     place = ("--allow-http-registry", image)
     (claim,) = json.loads(
@@ -152,7 +155,7 @@ def test_others_tools_verify_what_is_attached(
     (tmp_path / "roots").write_text(NO_ROOTS)
     words = ("--new-bundle-format", "--insecure-ignore-tlog", "--trusted-root", str(tmp_path / "roots"), *place)
     predicates = {}
-    for kind in ("slsaprovenance1", "spdxjson", "cyclonedx", TEST_RESULT):
+    for kind in ("slsaprovenance1", "spdxjson", "cyclonedx", TEST_RESULT, INVENTORY):
         told = run_cosign(cosign, "verify-attestation", "--key", str(keys / "ours.pub"), "--type", kind, *words)
         statement = json.loads(base64.b64decode(json.loads(told)["payload"]))
         assert statement["_type"] == STATEMENT
@@ -168,6 +171,7 @@ def test_others_tools_verify_what_is_attached(
     assert dependencies["fam/locks/1/common.txt"] == {"sha256": LOCK}
     assert predicates["slsaprovenance1"]["runDetails"]["builder"]["vessl_slsaBuildLevel"] == "1 at most"
     assert predicates[TEST_RESULT]["result"] == "PASSED"
+    assert predicates[INVENTORY]["apt"][0]["name"] == "openssl"
     assert {item["name"] for item in predicates["spdxjson"]["packages"]} >= {"openssl", "numpy"}
     assert {item["name"] for item in predicates["cyclonedx"]["components"]} >= {"openssl", "numpy", "debian"}
 
@@ -180,9 +184,9 @@ def test_skopeo_lists_what_is_attached_under_the_tag_of_the_digest(
     command = [find_program("skopeo"), "inspect", "--raw", "--tls-verify=false", f"docker://{repository}:{tag}"]
     index = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     kinds = [item["artifactType"] for item in index["manifests"]]
-    assert kinds[:4] == [SPDX_TYPE, CYCLONEDX_TYPE, IN_TOTO, IN_TOTO]
-    assert kinds[4:8] == [BUNDLE] * 4
-    assert len(kinds) == 9
+    assert kinds[:5] == [MEDIA_TYPE, SPDX_TYPE, CYCLONEDX_TYPE, IN_TOTO, IN_TOTO]
+    assert kinds[5:10] == [BUNDLE] * 5
+    assert len(kinds) == 11
 
 
 def test_attached_again_nothing_is_new(made: Attested, transport: Transport, repository: Repository) -> None:
@@ -191,7 +195,7 @@ def test_attached_again_nothing_is_new(made: Attested, transport: Transport, rep
     before = list_tags(transport, repository), list_referrers(transport, image)
     assert publish(made, transport, repository) == []
     assert (list_tags(transport, repository), list_referrers(transport, image)) == before
-    assert len(before[1]) == 9
+    assert len(before[1]) == 11
     assert signature_tag(image).name in before[0]
 
 
@@ -228,7 +232,7 @@ def test_all_is_proven_of_what_was_published_so(
     write_ledger(made, repository)
     found = look(made, transport, repository, cosign)
     assert {what: item.state for what, item in found.items()} == dict.fromkeys(
-        ("signature", "provenance", "ledger", "smoke test", "SBOM"), State.PROVEN
+        ("signature", "provenance", "ledger", "smoke test", "SBOM", "inventory"), State.PROVEN
     )
     assert found["signature"].by.startswith("key ")
     assert found["ledger"].by == "the ledger"
