@@ -180,11 +180,29 @@ def test_a_registry_that_is_down_is_asked_once(root: Path, registry: FaultyRegis
     second = VERSIONS[VERSIONS.index("[[image]]") :].replace('"1"', '"2"').replace("python:3.11", base)
     path = root / "fam" / "versions.toml"
     path.write_text(path.read_text() + second)
-    registry.fail("GET", "/manifests/", say(403), times=9)
+    registry.fail("GET", "/manifests/", say(503), times=9)
     found, _ = look(root, registry, Part.APT)
     (line,) = found.unknown
     assert line.startswith(f"updates for app:1, app:2: unknown: {registry.host}/vessl-ai cannot be asked: ")
     assert len([item for item in registry.log if "/manifests/" in item]) == 1
+
+
+def test_one_repository_that_may_not_be_read_is_not_the_whole_registry(
+    root: Path, registry: FaultyRegistry, base: str, tmp_path: Path
+) -> None:
+    second = VERSIONS[VERSIONS.index("[[image]]") :].replace('"1"', '"2"').replace("python:3.11", base)
+    path = root / "fam" / "versions.toml"
+    path.write_text(path.read_text() + second)
+    layout = image_of(tmp_path)
+    image = publish(registry, layout, "2", name="vessl-ai/app")
+    with connect() as client:
+        content = render_inventory(take(layout.folder))
+        attach_inventory(client.transport, registry.repository("vessl-ai/app"), image, content)
+    registry.fail("GET", "/manifests/1$", say(403))
+    found, _ = look(root, registry, Part.APT)
+    assert [row["images"] for row in found.rows] == [["app:2"]]
+    assert len(found.unknown) == 1
+    assert found.unknown[0].startswith("updates for app:1: unknown: ")
 
 
 def test_ends_of_life_the_nearest_first(root: Path, registry: FaultyRegistry) -> None:

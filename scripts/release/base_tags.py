@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 UBUNTU = re.compile(r"ubuntu([0-9]{2}\.[0-9]{2})")
+LONGEST = 128
+"""Characters of a tag (distribution-spec, "Pulling manifests"); a registry may list anything."""
 CUDNN = re.compile(r"cudnn[0-9]+")
 
 
@@ -62,7 +64,7 @@ def parse_tag(tag: str, codenames: Sequence[str]) -> Parsed | None:
     :param codenames: releases of Debian, the oldest first.
     """
     first, *words = tag.split("-")
-    if not VERSION.fullmatch(first):
+    if len(tag) > LONGEST or not VERSION.fullmatch(first):
         return None
     system, rest = 0, []
     for word in words:

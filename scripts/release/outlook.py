@@ -112,7 +112,8 @@ class Lookout:
                 found.tables[TITLES[part]], lines = look()
                 found.unknown += lines
         for row in found.rows:
-            row["images"] = [spec.id for spec in self.images if f"{spec.family} {spec.version}" in row["rows"]]
+            touched = [spec.id for spec in self.images if f"{spec.family} {spec.version}" in row["rows"]]
+            row.setdefault("images", touched)
         if not found.rows and not found.unknown:
             self.say("nothing that was looked at is outdated")
         return found

@@ -17,7 +17,7 @@ from scripts.recipe.lifetimes import Part
 from scripts.release.inventories import find_inventory
 from scripts.release.published import find_digest
 from scripts.release.reference import parse_reference
-from scripts.release.refusal import NotFoundError
+from scripts.release.refusal import NotFoundError, TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,6 +72,7 @@ class Updates:
                     "updates": [asdict(item) for item in found],
                     "do": "build --no-cache; what the base brings comes with a newer base",
                     "rows": [f"{spec.family} {spec.version}"],
+                    "images": [spec.id],
                 }
             )
         if absent:
@@ -92,7 +93,7 @@ class Updates:
             inventory = find_inventory(self.transport, digest, lambda _: None)
         except NotFoundError:
             return None
-        except ImagesError as error:
+        except TemporaryError as error:
             self._silent = f"{self.settings.registry} cannot be asked: {error}"
             raise BuildError(self._silent) from error
         if inventory is None:
