@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.images import Files
 
 ROOT = Path(__file__).resolve().parent.parent
-HOSTILE = '"><img src=x onerror="document.title=1"></script><script>document.title=2</script>'
+HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2'
 DOCKERFILE = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS app\nARG PYTHON_VERSION=3.11\nARG ROW=1\n"
 HEAD = """\
 description = "{description}"
@@ -225,7 +225,7 @@ def fill(shop: Shop) -> None:
     with publisher(shop, 5, HOSTILE) as pusher:
         for name in ("tensorflow:2.14.0-cuda12.3", RETIRED):
             spec = shop.spec(name)
-            bad = {"evil-package": HOSTILE.replace("\n", " ")} if name == RETIRED else {"torch": "2.1.0"}
+            bad = {"evil-package": HOSTILE} if name == RETIRED else {"torch": "2.1.0"}
             labels = {"Labels": {HOSTILE: HOSTILE}, "Env": [f"EVIL={HOSTILE}"]} if name == RETIRED else {}
             build(shop, spec, layers_of(spec, {"torch": "2.1.0", **bad}, {}, 1), **labels)
             pusher.push(spec)

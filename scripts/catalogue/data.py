@@ -14,7 +14,6 @@ from pydantic import ConfigDict, TypeAdapter
 
 from scripts.catalogue.model import Family, Image
 from scripts.contents.inventory import SCHEMA as INVENTORY_SCHEMA
-from scripts.contents.inventory import render_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,13 +101,11 @@ def image_data(image: Image) -> Iterator[tuple[str, str]]:
 
 def inventory_data(digest: str, shelf: Shelf) -> Iterator[tuple[str, str]]:
     """Path and text of what is in a digest: the inventory as it is attached, and the same as a script."""
-    if inventory := shelf.inventory(digest):
-        text, name = render_inventory(inventory).decode(), f"data/inventories/{digest.replace(':', '-')}"
+    if text := shelf.document(digest):
+        name = f"data/inventories/{digest.replace(':', '-')}"
         yield f"{name}.json", text
-        yield (
-            f"{name}.js",
-            f"window.inventories = window.inventories || {{}};\nwindow.inventories[{json.dumps(digest)}] = {_inert(text.strip())};\n",
-        )
+        value = f"window.inventories[{json.dumps(digest)}] = {_inert(text.strip())};"
+        yield f"{name}.js", f"window.inventories = window.inventories || {{}};\n{value}\n"
 
 
 def search_data(catalogue: Catalogue, shelf: Shelf) -> tuple[str, str]:
@@ -191,7 +188,8 @@ def _why(revision: Revision) -> str:
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    # Without indentation, since the fast encoder knows none.
+    return json.dumps(content, ensure_ascii=False) + "\n"
 
 
 def _inert(text: str) -> str:

@@ -73,4 +73,4 @@ def _entries(image: Image, revision: Revision) -> Iterator[tuple[str, str, str, 
 
 
 def _add(parent: Element, tag: str, text: str) -> None:
-    SubElement(parent, tag).text = FORBIDDEN.sub(" ", str(clean(text)))
+    SubElement(parent, tag).text = FORBIDDEN.sub(" ", clean(text))

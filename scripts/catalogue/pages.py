@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from scripts.catalogue.changes import Group, groups_of
 from scripts.catalogue.choices import choices_of, rows_of, size_choices
 from scripts.catalogue.picture import plot_packages, plot_sizes, stack_layers
-from scripts.catalogue.words import called, clean, day, short, size_text, version_of
+from scripts.catalogue.words import called, day, package_list, short, shown, size_text, version_of
 from scripts.contents.difference import compare
 from scripts.contents.difference_pages import pull_words
 from scripts.contents.difference_words import sentence
@@ -20,6 +20,8 @@ from scripts.contents.drivers import lowest_driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from markupsafe import Markup
 
     from scripts.catalogue.model import Catalogue, Image, Revision
     from scripts.catalogue.shelf import Shelf
@@ -36,7 +38,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=clean,
+        finalize=shown,
     )
     found.filters |= {"size": size_text, "day": day, "called": called, "short": short}
     return found
@@ -137,6 +139,7 @@ def _revision_page(
         after=image.revisions[number - 1] if number else None,
         contents=contents,
         inventory=inventories[1],
+        packages=_packages(inventories[1]),
         layers=stack_layers(contents.layers) if contents else (),
         unpacked=sum(layer.unpacked for layer in contents.layers) if contents else 0,
         difference=groups,
@@ -144,6 +147,23 @@ def _revision_page(
         pull=pull,
         test=revision.test,
     )
+
+
+def _packages(inventory: Inventory | None) -> list[tuple[str, int, Markup]]:
+    """Title, number and list of each sort of packages that there are."""
+    if inventory is None:
+        return []
+    system = inventory.system.id.capitalize() if inventory.system else "dpkg"
+    found = [
+        (
+            f"Python packages in {place.path}",
+            [(item.name, item.version, bool(item.direct)) for item in place.distributions],
+        )
+        for place in inventory.python.environments
+    ]
+    found.append((f"{system} packages", [(item.name, item.version, False) for item in inventory.apt]))
+    found.append(("Conda packages", [(item.name, f"{item.version} {item.build}", False) for item in inventory.conda]))
+    return [(title, len(rows), package_list(rows)) for title, rows in found if rows]
 
 
 def _difference(

@@ -39,6 +39,11 @@ class Shelf:
             return None
         return found if found.image.digest == digest else None
 
+    def document(self, digest: str) -> str:
+        """The inventory of a digest as it is kept, byte for byte; empty: it is not here."""
+        path = self._path(digest, "inventory")
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
     def put_inventory(self, inventory: Inventory) -> None:
         """Keep an inventory."""
         self._write(self._path(inventory.image.digest, "inventory"), render_inventory(inventory))

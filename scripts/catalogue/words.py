@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup, escape
+
 from scripts.contents.words import MB, size_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scripts.catalogue.model import Image
 
 GB = 1000 * MB
@@ -41,13 +45,30 @@ def short(digest: str) -> str:
     return digest[:19]
 
 
-def clean(value: object) -> object:
+def clean(text: str) -> str:
     """A text out of an image that is not ours, without what cannot be seen, or turns what follows around."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
+
+
+def shown(value: object) -> object:
+    """What a template shows of a value: nothing of None, and a text clean; markup is of our own making."""
     if value is None:
         return ""
-    if type(value) is str and not value.isprintable():
-        return "".join(char if char.isprintable() or char == "\n" else " " for char in value)
-    return value
+    return clean(value) if type(value) is str else value
+
+
+def package_list(packages: Iterable[tuple[str, str, bool]]) -> Markup:
+    """Names and versions as a list, those that were asked for marked.
+
+    Thousands of pages have hundreds of them: escaped at once, which is ten times as fast as one by one.
+    """
+    # No text has these characters any more once it is clean, so none of them comes from a package.
+    end, middle, asked = "\x02", "\x03", "\x04"
+    rows = (f"{asked if direct else ''}{clean(name)}{middle}{clean(version)}" for name, version, direct in packages)
+    text = str(escape(end.join(rows)))
+    text = text.replace(middle, "</dt><dd>").replace(end, "</dd></div>\n<div><dt>")
+    text = f"<div><dt>{text}</dd></div>".replace(f"<div><dt>{asked}", '<div class="asked"><dt>')
+    return Markup(f'<dl class="packages">\n{text}\n</dl>')  # noqa: S704 - escaped above
 
 
 def version_of(image: Image, *names: str) -> str:
