@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scripts.catalogue.model import Catalogue, Revision
     from scripts.catalogue.shelf import Shelf
 
+_IMAGE = TypeAdapter(Image)
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CONFIG = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
@@ -96,7 +97,7 @@ def data_files(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
 
 def image_data(image: Image) -> Iterator[tuple[str, str]]:
     """Path and text of the data of an image."""
-    yield f"data/images/{image.path}.json", _json(TypeAdapter(Image).dump_python(image, mode="json"))
+    yield f"data/images/{image.path}.json", _json(_IMAGE.dump_python(image, mode="json"))
 
 
 def inventory_data(digest: str, shelf: Shelf) -> Iterator[tuple[str, str]]:

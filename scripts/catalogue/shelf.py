@@ -10,14 +10,13 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from scripts.contents.inventory import parse_inventory, render_inventory
-from scripts.errors import UsageError
+from pydantic import ValidationError
+
+from scripts.contents.inventory import Inventory, render_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from scripts.contents.inventory import Inventory
 
 
 class Shelf:
@@ -34,8 +33,8 @@ class Shelf:
         """The inventory of a digest; None: it is not here."""
         path = self._path(digest, "inventory")
         try:
-            found = parse_inventory(path.read_bytes(), str(path))
-        except (OSError, UsageError):
+            found = Inventory.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
             return None
         return found if found.image.digest == digest else None
 
