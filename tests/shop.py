@@ -130,7 +130,12 @@ def layers_of(spec: ImageSpec, changed: Mapping[str, str], apt: Mapping[str, str
     packages = {name: version for name, version in locked().items() if name != "tensorflow-cpu"}
     packages |= {**spec.packages, **changed}
     site = "opt/venv/lib/python3.11/site-packages"
-    status = "".join(package(name, apt.get(name, "1.0-1")) for name in APT)
+    status = "".join(
+        package(name, apt.get(name, "1.0-1")).replace(
+            "Description", f"Installed-Size: {300 + 90 * len(name)}\nDescription"
+        )
+        for name in APT
+    )
     base: Files = {
         "etc/os-release": DEBIAN,
         "var/lib/dpkg/status": status,
@@ -140,7 +145,7 @@ def layers_of(spec: ImageSpec, changed: Mapping[str, str], apt: Mapping[str, str
         {"usr/local/cuda/version.json": json.dumps({"cuda": {"version": f"{spec.cuda}.1"}})} if spec.cuda else {}
     )
     torch: Files = {
-        **wheel("torch", packages.pop("torch"), asked=True),
+        **_weighed("torch", packages.pop("torch"), 240_000_000, asked=True),
         f"{site}/torch/lib.so": _bulk(spec.id, 2_400_000),
     }
     python = {
@@ -149,8 +154,16 @@ def layers_of(spec: ImageSpec, changed: Mapping[str, str], apt: Mapping[str, str
     }
     small: Files = {f"{site}/more/{seed}": _bulk(f"{spec.id} {seed}", 120_000 + 30_000 * seed)}
     for name, version in packages.items():
-        small = {**small, **wheel(name, version, asked=name in {"numpy", "jupyterlab"})}
+        weight = 90_000 + 7_000_000 // (1 + len(small) // 3)
+        small = {**small, **_weighed(name, version, weight, asked=name in {"numpy", "jupyterlab"})}
     return ({**base, **cuda}, {**torch, **python}, small)  # type: ignore[dict-item]
+
+
+def _weighed(name: str, version: str, weight: int, *, asked: bool) -> dict[str, str]:
+    """The files of a distribution that says what it weighs."""
+    files = wheel(name, version, asked=asked)
+    folder = next(iter(files)).rpartition("/")[0]
+    return {**files, f"{folder}/RECORD": f"{name}/__init__.py,sha256=x,{weight}\n{name}/x.pyc,,\n"}
 
 
 def _bulk(seed: str, size: int) -> str:

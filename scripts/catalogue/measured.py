@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from scripts.catalogue.model import Contents, Layer, Result, Test
+from scripts.catalogue.model import Contents, Layer, Result, Test, Weight
 from scripts.contents.difference_pages import usual_place
-from scripts.contents.words import asked_for, made_by
+from scripts.contents.words import asked_for, count_of, made_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FRAMEWORKS = ("torch", "tensorflow", "tensorflow-cpu")
 """Told of every image that has them, promised or not."""
+HEAVIEST = 12
+"""Packages that are told one by one."""
 BRINGS = 60
 """Characters of what made a layer."""
 
@@ -43,7 +45,23 @@ def contents_of(inventory: Inventory, promised: Iterable[str]) -> Contents:
             Layer(digest=layer.digest, size=layer.size, unpacked=layer.unpacked, brings=made_by(layer, asked, BRINGS))
             for layer in inventory.layers
         ),
+        weights=_weights(inventory),
     )
+
+
+def _weights(inventory: Inventory) -> tuple[Weight, ...]:
+    """The largest packages of Python and of the distribution, then all others; those that say what they weigh."""
+    named = [
+        (f"{item.name} {item.version}", item.size)
+        for place in inventory.python.environments
+        for item in place.distributions
+    ]
+    named += [(f"{item.name} (apt)", item.size) for item in inventory.apt]
+    found = sorted(((name, size) for name, size in named if size), key=lambda pair: (-pair[1], pair[0]))
+    weights = [Weight(name=name, size=size) for name, size in found[:HEAVIEST]]
+    if others := found[HEAVIEST:]:
+        weights.append(Weight(name=count_of(len(others), "other package"), size=sum(size for _, size in others)))
+    return tuple(weights)
 
 
 def _versions(inventory: Inventory, wanted: Iterable[str]) -> dict[str, str]:

@@ -50,6 +50,17 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """A package, or all that are not told one by one."""
+
+    name: str
+    size: int
+    """Bytes that it takes unpacked, by its own word."""
+
+    __pydantic_config__ = _CONFIG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """What the inventory that is attached to a digest says, in short."""
 
@@ -66,6 +77,8 @@ class Contents:
     packages: Mapping[str, int]
     """How many there are: of Python, of the distribution, of conda."""
     layers: tuple[Layer, ...]
+    weights: tuple[Weight, ...]
+    """The largest packages, and last what all others weigh together; empty: unknown."""
 
     __pydantic_config__ = _CONFIG
 

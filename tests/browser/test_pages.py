@@ -82,7 +82,9 @@ def test_an_image_tells_all_there_is(look: Look) -> None:
         expect(main).to_contain_text(words)
     row = page.locator("table tr", has=page.get_by_role("rowheader", name="PyTorch")).first
     assert row.locator("td").all_inner_texts() == ["2.3.1", "2.3.1"]
-    expect(page.locator("svg.stack rect")).to_have_count(3)
+    expect(page.locator("svg.stack").nth(0).locator("rect")).to_have_count(3)
+    expect(page.locator("svg.stack").nth(1).locator("rect")).to_have_count(13)
+    expect(main.get_by_role("row", name="torch 2.3.1")).to_contain_text("240 MB")
     expect(page.locator("svg.plot circle")).to_have_count(6)
     expect(page.locator("svg.plot circle.yanked")).to_have_count(2)
     expect(page.locator(".revisions tr.yanked s")).to_have_text("r2")
