@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.catalogue.changes import Group, groups_of
 from scripts.catalogue.choices import choices_of, rows_of, size_choices
+from scripts.catalogue.measured import HEAVIEST
 from scripts.catalogue.picture import plot_packages, plot_sizes, stack, stack_layers
 from scripts.catalogue.words import called, day, package_list, short, shown, size_text, version_of
 from scripts.contents.difference import compare
@@ -92,7 +93,7 @@ def _image_page(catalogue: Catalogue, image: Image, root: str) -> str:
         cuda=cuda,
         driver=lowest_driver(cuda) if cuda else None,
         layers=stack_layers(contents.layers) if contents else (),
-        weights=stack([(item.name, item.size) for item in contents.weights]) if contents else (),
+        weights=stack([(item.name, item.size) for item in contents.weights], HEAVIEST) if contents else (),
         unpacked=sum(layer.unpacked for layer in contents.layers) if contents else 0,
         sizes=plot_sizes(image.revisions),
         packages=plot_packages(image.revisions),

@@ -33,6 +33,8 @@ class Part:
     size: int
     share: float
     """Of the whole, from 0 to 1."""
+    rest: bool = False
+    """Whether it is all that is not told one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +71,26 @@ class Plot:
         return " ".join(f"{point.x},{point.y}" for point in self.points)
 
 
-def stack(parts: Sequence[tuple[str, int]]) -> tuple[Part, ...]:
-    """A bar of parts, each with its name and bytes; those of no bytes are left out."""
+def stack(parts: Sequence[tuple[str, int]], most: int | None = None) -> tuple[Part, ...]:
+    """A bar of parts, each with its name and bytes; those of no bytes are left out.
+
+    :param most: how many are parts of their own; what comes after them is the rest.
+    """
     whole = sum(size for _, size in parts) or 1
     found, x = [], 0.0
-    for name, size in parts:
+    for number, (name, size) in enumerate(parts):
         if size:
             width = STACK * size / whole
-            found.append(Part(x=round(x, 2), width=round(width, 2), name=name, size=size, share=size / whole))
+            found.append(
+                Part(
+                    x=round(x, 2),
+                    width=round(width, 2),
+                    name=name,
+                    size=size,
+                    share=size / whole,
+                    rest=most is not None and number >= most,
+                )
+            )
             x += width
     return tuple(found)
 
