@@ -12,6 +12,7 @@ from scripts.catalogue.model import Mark, Result, Stand, Weight
 from scripts.contents.inventory import Architectures, Gpu, Library
 from scripts.release.ledger import LedgerError
 from scripts.release.lines import Gone, Smoke, Yanked
+from scripts.release.reference import MalformedError
 from scripts.smoke.record import Outcome, save_record
 from tests.conftest import VERSIONS, Repository
 from tests.inventories import apt, digest, gpu, python
@@ -105,6 +106,13 @@ def test_a_ledger_with_faults_is_an_error(stock: Stock) -> None:
     stock.publish(1)
     stock.ledger().write_text("{}\n")
     with pytest.raises(LedgerError, match=r"fam/revisions.jsonl:1: "):
+        stock.collect()
+
+
+@pytest.mark.parametrize("changed", [{"tag": "../../x"}, {"repository": "../x"}])
+def test_a_name_that_leads_elsewhere_is_an_error(stock: Stock, changed: dict[str, str]) -> None:
+    stock.publish(1, **{"repository": "app", **changed})
+    with pytest.raises(MalformedError, match=r"\.\./"):
         stock.collect()
 
 

@@ -42,6 +42,7 @@ def collect(
     :param inquiry: what finds out what is attached to digests, and whether the registry is as the ledgers say.
     :param today: what lifetimes are seen from.
     :raises LedgerError: if a ledger has faults.
+    :raises MalformedError: if it names a repository or a tag that cannot be one.
     """
     ours = str(parse_repository(f"{settings.registry}/any")).removesuffix("any")
     paths = ledger_paths(ledger_root(settings, parse_repository(f"{ours}any")))
@@ -80,6 +81,7 @@ def collect(
 
 def _image(key: Key, name: str, spec: ImageSpec | None, family: str, ledger: Ledger, inquiry: Inquiry) -> Image:
     repository, tag = key
+    parse_repository(repository).tag(tag)  # its pages are called so: a ledger may be written by hand
     promised = {"python": spec.python, **({"cuda": spec.cuda} if spec.cuda else {}), **spec.packages} if spec else {}
     revisions = _revisions(key, promised, ledger, inquiry)
     gone = ledger.gone(repository, tag)
