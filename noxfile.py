@@ -38,6 +38,7 @@ nox.options.sessions = [
     "lint",
     "types",
     "tests",
+    "site",
     "integration",
     "smoke(python:3.11)",
     "smoke(cuda:12.1)",
@@ -109,6 +110,13 @@ def tests(session: nox.Session) -> None:
     _install(session)
     _need_ssh_client(session)
     session.run("pytest", "-n", "2", "-m", "not engine", "--cov", "--cov-branch", "--cov-report=term", *session.posargs)
+
+
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def site(session: nox.Session) -> None:
+    """The catalogue in a real browser (Debian's Chromium), made from a real registry; screenshots are left in out/."""
+    _install(session)
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)

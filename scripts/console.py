@@ -55,6 +55,8 @@ OPTIONS = {
     "key": "public key that is to have signed it, such as cosign.pub or awskms://...",
     "severity": "least severe finding that counts: low, medium, high, critical",
     "database": "folder of the scanner's database, taken as it is",
+    "output": "folder to write into; the default is site",
+    "offline": "ask no registry: what the ledgers say, and what was read before",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 

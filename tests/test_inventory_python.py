@@ -172,3 +172,22 @@ def test_the_distributions_of_a_layer() -> None:
         f"{VENV}/a-1.dist-info/INSTALLER",
     ]
     assert distributions_of(paths) == ["pyyaml", "zope-interface"]
+
+
+@pytest.mark.parametrize(
+    ("record", "size"),
+    [
+        ("a/b.py,sha256=x,120\na/c.py,sha256=x,x\n", None),
+        ('a/b.py,sha256=x,120\n"a,c.py",sha256=x,30\na/b.pyc,,\na-1.dist-info/RECORD,,\n', 150),
+        ("a/b.py,,\n", None),
+        ("a/b.py,sha256=x,-5\n", None),
+        ("\ud800", None),
+        ("", None),
+    ],
+)
+def test_what_a_distribution_weighs_by_its_record(record: str, size: int | None) -> None:
+    files = {**BASE, **wheel("a", "1"), f"{VENV}/a-1.dist-info/RECORD": record}
+    raw = {f"/{path}": text.encode(errors="surrogatepass") for path, text in files.items() if isinstance(text, str)}
+    links = {f"/{path}": text[1] for path, text in files.items() if isinstance(text, tuple)}
+    (place,) = read_python(Tree(raw, links), PATH, APT).environments
+    assert [item.size for item in place.distributions] == [size]

@@ -81,3 +81,10 @@ def test_words_of_a_description_are_no_fields() -> None:
 
 def test_an_image_without_packages_has_none() -> None:
     assert read_packages(tree({})) == ()
+
+
+def test_what_a_package_weighs_by_its_own_word() -> None:
+    status = package("bash", "5.2-1").replace("Status:", "Installed-Size: 7164\nStatus:") + package(
+        "curl", "8"
+    ).replace("Status:", "Installed-Size: many\nStatus:")
+    assert [item.size for item in read_packages(tree({"/var/lib/dpkg/status": status}))] == [7164 * 1024, None]

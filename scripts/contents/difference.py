@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -77,6 +77,7 @@ class Difference:
         return Layers(old=self.old.layers, new=self.new.layers)
 
 
+_normalized = cache(canonicalize_name)  # the catalogue compares thousands of images with the same packages
 SYSTEM = "distribution"
 GPU_CODE = "GPU code of "
 
@@ -141,14 +142,14 @@ def _programs_of(inventory: Inventory) -> dict[str, str]:
 
 def _python(old: Inventory, new: Inventory) -> Iterable[Change]:
     direct = {
-        (place.path, canonicalize_name(item.name))
+        (place.path, _normalized(item.name))
         for inventory in (old, new)
         for place in inventory.python.environments
         for item in place.distributions
         if item.direct
     }
     names = {
-        (place.path, canonicalize_name(item.name)): item.name
+        (place.path, _normalized(item.name)): item.name
         for inventory in (old, new)
         for place in inventory.python.environments
         for item in place.distributions
@@ -168,7 +169,7 @@ def _distributions(inventory: Inventory) -> dict[tuple[str, NormalizedName], str
     found: dict[tuple[str, NormalizedName], list[str]] = defaultdict(list)
     for place in inventory.python.environments:
         for item in place.distributions:
-            found[place.path, canonicalize_name(item.name)].append(item.version)
+            found[place.path, _normalized(item.name)].append(item.version)
     return {key: " and ".join(versions) for key, versions in found.items()}
 
 

@@ -58,6 +58,8 @@ class Package(_Table):
     version: str
     source: str
     """Source package that it is built from, often of the same name."""
+    size: Bytes | None = None
+    """Bytes that it takes, by its own word (Installed-Size); null: unknown, also where an older tool looked."""
 
 
 class Distribution(_Table):
@@ -72,6 +74,8 @@ class Distribution(_Table):
     """What installed it, by its own word: uv, pip, debian, conda."""
     url: str | None
     """Where it came from if not from an index (PEP 610), without a user's name and password."""
+    size: Bytes | None = None
+    """Bytes of its files, without bytecode, by its own word (RECORD); null: unknown, also where an older tool looked."""
 
 
 class Environment(_Table):

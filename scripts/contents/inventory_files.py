@@ -22,7 +22,7 @@ WANTED = re.compile(
     | var/lib/dpkg/status | var/lib/dpkg/status\.d/[^/]+
     | usr/local/cuda[^/]*/version\.(?:json|txt) | usr/local/cuda[^/]*/(?:targets/[^/]+/)?include/cuda\.h
     | (?:.+/)?(?:
-        [^/]+\.dist-info/(?:METADATA|INSTALLER|REQUESTED|direct_url\.json)
+        [^/]+\.dist-info/(?:METADATA|INSTALLER|RECORD|REQUESTED|direct_url\.json)
         | [^/]+\.egg-info(?:/PKG-INFO)? | [^/]+\.egg/EGG-INFO/PKG-INFO
         | conda-meta/[^/]+\.json
         | include/python3\.\d+/patchlevel\.h

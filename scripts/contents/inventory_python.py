@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import posixpath
 import re
@@ -116,7 +118,18 @@ def _distribution(tree: Tree, folder: str, file: str, content: bytes) -> Distrib
         direct=f"{info}/REQUESTED" in tree if installer in INSTALLERS else None,
         installer=installer,
         url=_origin(tree.files.get(f"{info}/direct_url.json")),
+        size=_size(tree.files.get(f"{info}/RECORD")),
     )
+
+
+def _size(record: bytes | None) -> int | None:
+    """The sum of what a RECORD lists (PEP 376: path, hash, size); None: it lists nothing, or in another form."""
+    try:
+        rows = csv.reader(io.StringIO((record or b"").decode()))
+        sizes = [int(row[2]) for row in rows if len(row) == 3 and row[2]]
+    except (ValueError, csv.Error):
+        return None
+    return sum(sizes) if sizes and min(sizes) >= 0 else None
 
 
 def _origin(content: bytes | None) -> str | None:

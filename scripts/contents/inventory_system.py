@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STATUS = "/var/lib/dpkg/status"
 STATUS_FILES = r"/var/lib/dpkg/status\.d/(?!.*\.md5sums$).+"
-FIELD = re.compile(r"^(Package|Status|Architecture|Version|Source):[ \t]*(.*)$", re.MULTILINE)
+FIELD = re.compile(r"^(Package|Status|Architecture|Version|Source|Installed-Size):[ \t]*(.*)$", re.MULTILINE)
 
 
 def read_system(tree: Tree) -> System | None:
@@ -67,4 +67,5 @@ def parse_status(text: str, *, installed: bool = False) -> Iterator[Package]:
                 architecture=fields.get("Architecture", ""),
                 version=fields["Version"],
                 source=fields.get("Source", fields["Package"]).partition(" ")[0],
+                size=int(size) * 1024 if (size := fields.get("Installed-Size", "")).isdecimal() else None,
             )

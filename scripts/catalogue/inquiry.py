@@ -1,0 +1,141 @@
+"""What a registry is asked for the catalogue: where standard tags are, and what is attached to digests.
+
+A registry that does not answer is asked once: from then on everything is as the ledgers and the shelf have it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scripts.contents.inventory import MEDIA_TYPE, parse_inventory
+from scripts.errors import ImagesError, RegistryError
+from scripts.release.attestations import find_bundles, find_documents
+from scripts.release.provenance import test_result_of
+from scripts.release.referrers import list_referrers
+from scripts.release.refusal import DeniedError, TemporaryError
+from scripts.release.registry import head_manifest
+from scripts.release.statements import IN_TOTO, TEST_RESULT, MalformedStatementError, parse_statement
+from scripts.smoke.record import load_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from scripts.catalogue.shelf import Shelf
+    from scripts.contents.inventory import Inventory
+    from scripts.release.reference import Digest, Repository
+    from scripts.release.referrers import Referrer
+    from scripts.release.transport import Transport
+
+T = TypeVar("T")
+OFFLINE = "it was not to be asked (--offline)"
+CONNECTIONS = 8
+"""Digests that are asked about at the same time."""
+
+
+class Inquiry:
+    """Asks a registry, as long as it answers; what was attached to a digest is asked for once, and kept."""
+
+    def __init__(self, transport: Transport | None, shelf: Shelf, out: Path, say: Callable[[str], None]) -> None:
+        """An inquiry that has asked nothing yet.
+
+        :param transport: None: nobody is asked.
+        :param out: where smoke tests that were made here are recorded.
+        """
+        self.transport = transport
+        self.shelf = shelf
+        self.trouble = "" if transport else OFFLINE
+        """Why the registry is not asked any more; empty: it is."""
+        self._out = out
+        self._say = say
+        self._lock = Lock()
+        self._referrers: dict[Digest, tuple[Referrer, ...]] = {}
+
+    def prefetch(self, images: Iterable[Digest]) -> None:
+        """Ask for what is attached to some images and not on the shelf yet, several at a time."""
+        wanted = [image for image in dict.fromkeys(images) if not self.shelf.is_full(image.value)]
+        if self.transport is None or not wanted:
+            return
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            for done in [pool.submit(ask, image) for image in wanted for ask in (self.inventory, self.test)]:
+                done.result()
+
+    def drift(self, repository: Repository, tag: str, digest: str) -> str:
+        """How the registry differs from what the ledgers say a standard tag is; empty: not at all, or not asked."""
+        return self._ask(lambda transport: _drift(transport, repository, tag, digest)) or ""
+
+    def inventory(self, image: Digest) -> Inventory | None:
+        """The inventory that is attached to an image; None: none is known."""
+        if found := self.shelf.inventory(image.value):
+            return found
+        found = self._ask(lambda transport: self._attached_inventory(transport, image))
+        if found:
+            self.shelf.put_inventory(found)
+        return found
+
+    def test(self, image: Digest) -> Mapping[str, Any] | None:
+        """The result of the smoke test of an image as it is attached, else as it was made here; None: none is known."""
+        if found := self.shelf.test(image.value):
+            return found
+        if found := self._ask(lambda transport: self._attached_test(transport, image)):
+            self.shelf.put_test(image.value, found)
+            return found
+        record = load_record(self._out, image.value)
+        return test_result_of(record) if record else None
+
+    def _ask(self, question: Callable[[Transport], T]) -> T | None:
+        if self.transport is None or self.trouble:
+            return None
+        try:
+            return question(self.transport)
+        except (TemporaryError, DeniedError) as error:
+            with self._lock:
+                if not self.trouble:
+                    self.trouble = str(error)
+                    self._say(f"warning: {error}: going on with what the ledgers say")
+        except RegistryError as error:
+            self._say(f"warning: {error}")
+        return None
+
+    def _attached(self, transport: Transport, image: Digest) -> tuple[Referrer, ...]:
+        if image not in self._referrers:
+            self._referrers[image] = list_referrers(transport, image)
+        return self._referrers[image]
+
+    def _attached_inventory(self, transport: Transport, image: Digest) -> Inventory | None:
+        for content in find_documents(transport, image, MEDIA_TYPE, known=self._attached(transport, image)):
+            try:
+                inventory = parse_inventory(content, f"the inventory attached to {image}")
+            except ImagesError as error:
+                self._say(f"warning: {error}")
+                continue
+            if inventory.image.digest == image.value:
+                return inventory
+            self._say(f"warning: the inventory attached to {image} is that of {inventory.image.digest}")
+        return None
+
+    def _attached_test(self, transport: Transport, image: Digest) -> Mapping[str, Any] | None:
+        known = self._attached(transport, image)
+        for bundle in find_bundles(transport, image, TEST_RESULT, known):
+            if bundle.statement.subject == image.value:
+                return bundle.statement.predicate
+        for content in find_documents(transport, image, IN_TOTO, TEST_RESULT, known):
+            try:
+                statement = parse_statement(content, str(image))
+            except MalformedStatementError as error:
+                self._say(f"warning: {error}")
+                continue
+            if statement.subject == image.value:
+                return statement.predicate
+        return None
+
+
+def _drift(transport: Transport, repository: Repository, tag: str, digest: str) -> str:
+    found = head_manifest(transport, repository.tag(tag))
+    if found is None:
+        return f"the registry has no tag {tag}" if digest else ""
+    if not digest:
+        return f"the registry has {tag}, and the ledger has no revision that is there"
+    return "" if found.digest == digest else f"the registry has {found.digest} under {tag}"

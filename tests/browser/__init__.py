@@ -1,0 +1,1 @@
+"""The site in a real browser: run by the nox session ``site``."""

@@ -1,0 +1,134 @@
+"""What the registry is asked for the catalogue: once, kept, believed only where it fits, and not at all when it is down."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.build.layout import Descriptor
+from scripts.contents.inventory import render_inventory
+from scripts.release.attestations import attach_document, statement_document
+from scripts.release.inventories import attach_inventory
+from scripts.release.patience import Patience
+from scripts.release.provenance import test_result_of as result_of
+from scripts.release.registry import Manifest, digest_of
+from scripts.release.statements import TEST_RESULT, Statement, render_statement
+from scripts.release.transport import Transport
+from tests.faulty_registry import FaultyRegistry
+from tests.inventories import inventory
+from tests.stock import Stock, ignore
+from tests.test_smoke_record import RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Repository
+
+
+@pytest.fixture
+def stock(repository: Repository) -> Stock:
+    repository.family()
+    return Stock(repository)
+
+
+def transport() -> Transport:
+    return Transport(credentials=lambda _: None, patience=Patience(attempts=2, first=0.001))
+
+
+def test_a_registry_that_cannot_be_reached_is_asked_once(stock: Stock) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        stock.host = f"127.0.0.1:{free.getsockname()[1]}"
+    for number in (1, 2, 3):
+        stock.publish(number)
+    stock.keep(2)
+    said: list[str] = []
+    with transport() as client:
+        found = stock.collect(client, said.append)
+    assert [item.number for item in found.published[0].revisions] == [3, 2, 1]
+    assert stock.host in found.trouble
+    assert said == [f"warning: {found.trouble}: going on with what the ledgers say"]
+    assert found.published[0].revisions[1].contents, "what was read before is known all the same"
+
+
+@pytest.fixture
+def registry() -> Iterator[FaultyRegistry]:
+    with FaultyRegistry() as made:
+        yield made
+
+
+@pytest.fixture
+def published(stock: Stock, registry: FaultyRegistry) -> Manifest:
+    """An image of the registry, with its line in the ledger."""
+    stock.host = registry.host
+    content = json.dumps({"schemaVersion": 2, "config": {}, "layers": []}).encode()
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    found = registry.put(content, kind, "1", "1-r1", name="x/app")
+    stock.publish(1, digest=found)
+    return Manifest(media_type=kind, content=content)
+
+
+def test_what_is_attached_is_found_and_asked_for_once(
+    stock: Stock, registry: FaultyRegistry, published: Manifest
+) -> None:
+    repository = registry.repository("x/app")
+    known = inventory(1, image=inventory(1).image.model_copy(update={"digest": published.digest}))
+    with transport() as client:
+        attach_inventory(client, repository, published, render_inventory(known))
+        statement = Statement(
+            subject=published.digest,
+            predicate_type=TEST_RESULT,
+            predicate=result_of(replace(RECORD, digest=published.digest)),
+        )
+        document = statement_document(render_statement(statement, repository), TEST_RESULT)
+        subject = Descriptor(media_type=published.media_type, digest=published.digest, size=len(published.content))
+        attach_document(client, repository.digest(published.digest), subject, document, ())
+        for asked in (True, False):
+            before = len(registry.requests)
+            found = stock.collect(client)
+            (revision,) = found.published[0].revisions
+            assert revision.contents
+            assert revision.test
+            assert revision.test.passed == ("a.b",)
+            assert (found.trouble, found.published[0].drift) == ("", "")
+            paths = [seen.path for seen in registry.requests[before:]]
+            assert any("referrers" in path for path in paths) is asked, paths
+    # And without the registry all of it is still known.
+    assert stock.image().revisions[0].contents
+
+
+def test_an_inventory_of_another_image_is_not_believed(
+    stock: Stock, registry: FaultyRegistry, published: Manifest
+) -> None:
+    repository = registry.repository("x/app")
+    known = inventory(1, image=inventory(1).image.model_copy(update={"digest": published.digest}))
+    content = render_inventory(known)
+    with transport() as client:
+        attach_inventory(client, repository, published, content)
+        other = render_inventory(inventory(7))
+        for name in list(registry.blobs["x/app"]):
+            if registry.blobs["x/app"][name] == content:
+                registry.blobs["x/app"][digest_of(other)] = other
+        digests = {
+            key: (kind, raw.replace(digest_of(content).encode(), digest_of(other).encode()))
+            for key, (kind, raw) in registry.manifests["x/app"].items()
+        }
+        registry.manifests["x/app"].update(digests)
+        said: list[str] = []
+        found = stock.collect(client, said.append)
+    assert found.published[0].revisions[0].contents is None
+    assert len(said) >= 1
+    assert found.trouble == ""
+
+
+def test_a_standard_tag_that_is_elsewhere_is_said(stock: Stock, registry: FaultyRegistry, published: Manifest) -> None:
+    with transport() as client:
+        assert stock.collect(client).published[0].drift == ""
+        registry.put(b'{"schemaVersion":2}', published.media_type, "1", name="x/app")
+        assert "the registry has sha256:" in stock.collect(client).published[0].drift
+        registry.tags["x/app"].clear()
+        assert stock.collect(client, ignore).published[0].drift == "the registry has no tag 1"
