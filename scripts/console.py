@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 FORMATS = ("table", "json")
-MORE_FORMATS = {"diff": ("markdown",)}
+MORE_FORMATS = {"diff": ("markdown",), "plan": ("github", "gitlab")}
 POSITIONAL = ("family", "image", "ref", "old", "new")
 OPTIONS = {
     "family": "directory of the family: cpu, cuda, deprecated-ngc",
@@ -26,7 +26,7 @@ OPTIONS = {
     "stage": "stage of the Dockerfile, such as torch",
     "all": "all active images of the family",
     "include_frozen": "frozen and deprecated images too",
-    "format": "table or json; of a diff markdown too",
+    "format": "table or json; of a diff markdown too, of a plan github (a matrix) and gitlab (a child pipeline)",
     "set": "KEY=VALUE for every bake target, as docker buildx bake --set; repeatable",
     "no_cache": "build every step anew",
     "force": "build, or publish, although nothing changed",
@@ -54,6 +54,9 @@ OPTIONS = {
     "key": "public key that is to have signed it, such as cosign.pub or awskms://...",
     "severity": "least severe finding that counts: low, medium, high, critical",
     "database": "folder of the scanner's database, taken as it is",
+    "changed_since": "compare with where HEAD left this branch, tag or commit, and not with what is published",
+    "against": "what to compare with: published (as it is without), or built, which is what was built here",
+    "shards": "most jobs of a pipeline: rows beyond that go together",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 

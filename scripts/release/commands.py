@@ -19,6 +19,7 @@ from scripts.release.credentials import find_credential
 from scripts.release.ledger import load_ledgers
 from scripts.release.lock import locked
 from scripts.release.named import Reader
+from scripts.release.patience import Patience
 from scripts.release.pipeline import Pipeline
 from scripts.release.place import ledger_paths, ledger_root, place_of
 from scripts.release.push import Order, Pusher, told
@@ -39,9 +40,13 @@ if TYPE_CHECKING:
     Rows = list[dict[str, Any]]
 
 
-def connect(say: Say) -> Transport:
-    """A transport with the passwords that docker keeps."""
-    return Transport(credentials=lambda host: find_credential(host, os.environ), warn=say)
+def connect(say: Say, *, attempts: int | None = None) -> Transport:
+    """A transport with the passwords that docker keeps.
+
+    :param attempts: tries of each request, where somebody waits for an answer and there is another way.
+    """
+    patience = Patience(attempts=attempts) if attempts else None
+    return Transport(credentials=lambda host: find_credential(host, os.environ), warn=say, patience=patience)
 
 
 def now() -> str:
