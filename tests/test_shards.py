@@ -52,7 +52,9 @@ def test_an_image_that_cannot_be_built_is_an_error_and_not_left_out() -> None:
         shards_of([step(IMAGES["python:3.11"], Action.IMPOSSIBLE), *steps(*ROW)])
 
 
-@pytest.mark.parametrize(("rows", "most", "jobs"), [(300, MOST, 150), (256, MOST, 256), (5, 2, 2), (5, 1, 1), (1, 9, 1)])
+@pytest.mark.parametrize(
+    ("rows", "most", "jobs"), [(300, MOST, 150), (256, MOST, 256), (5, 2, 2), (5, 1, 1), (1, 9, 1)]
+)
 def test_rows_go_together_where_they_are_more_than_the_jobs(rows: int, most: int, jobs: int) -> None:
     made = [replace(IMAGES["python:3.11"], id=f"python:{row}", version=str(row)) for row in range(rows)]
     found = shards_of([step(spec) for spec in made], most)

@@ -93,10 +93,10 @@ def planned(root: Path, ref: str = "main") -> dict[str, str]:
     return {step.spec.id: step.why for step in steps if step.action is Action.BUILD}
 
 
-def replace_in(path: Path, *words: str) -> None:
+def replace_in(path: Path, old: str, new: str) -> None:
     text = path.read_text()
-    assert words[0] in text
-    path.write_text(text.replace(*words, 1))
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
 
 
 CHANGES: dict[str, tuple[Any, set[str]]] = {
@@ -146,7 +146,9 @@ def test_a_row_that_is_new_and_one_that_could_not_be_built_then_are_said(root: P
     shutil.copytree(root / "fam/locks/2", root / "fam/locks/3")
     found = planned(root, "broken")
     assert found["small:3"] == "new since broken"
-    assert found["small:2"].startswith("could not be built at broken: fam/locks/2/rest.txt, which fam/Dockerfile copies")
+    assert found["small:2"].startswith(
+        "could not be built at broken: fam/locks/2/rest.txt, which fam/Dockerfile copies"
+    )
     assert found.keys() == {"small:2", "large:2", "small:3", "large:3"}
 
 

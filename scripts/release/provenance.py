@@ -76,7 +76,7 @@ def recipe_in(predicate: Mapping[str, Any]) -> dict[str, str]:
         for prefix, values in (*named, (PIN, inner.get("pins", {}))):
             parts |= {f"{prefix}{name}": str(value) for name, value in values.items()}
         for item in definition["resolvedDependencies"]:
-            name, digest = str(item["name"]), item["digest"].get("sha256", "")
+            name, digest = str(item["name"]), item.get("digest", {}).get("sha256", "")
             if name == "base" or name.startswith("base "):
                 parts["base"] = f"sha256:{digest}" if digest else ""
             elif digest:
