@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json")
 MORE_FORMATS = {"diff": ("markdown",), "plan": ("github", "gitlab")}
-POSITIONAL = ("family", "image", "ref", "old", "new")
+POSITIONAL = ("family", "image", "ref", "old", "new", "images", "folder")
 OPTIONS = {
     "family": "directory of the family: cpu, cuda, deprecated-ngc",
     "version": "version of a row, such as 12.1",
@@ -57,6 +57,8 @@ OPTIONS = {
     "changed_since": "compare with where HEAD left this branch, tag or commit, and not with what is published",
     "against": "what to compare with: published (as it is without), or built, which is what was built here",
     "shards": "most jobs of a pipeline: rows beyond that go together",
+    "images": "REPO:TAG of images, with a space between them, in one word",
+    "folder": "folder with FAMILY/revisions.jsonl of other checkouts, at any depth",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 
