@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +13,15 @@ import pytest
 from scripts.build.plan import Action, Step
 from scripts.build.shards import MOST, render_github, render_gitlab, shards_of
 from scripts.build.sources import Base
-from scripts.errors import BuildError
+from scripts.errors import UsageError
 from scripts.recipe.inputs import Recipe
 from scripts.recipe.matrix import expand_all, load_families
 
 from .conftest import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scripts.recipe.matrix import ImageSpec
 
 IMAGES = {spec.id: spec for spec in expand_all(load_families(ROOT))}
@@ -47,9 +51,24 @@ def test_only_what_is_to_be_built_is_in_a_job() -> None:
     assert [[spec.id for spec in shard.images] for shard in found] == [[ROW[1]]]
 
 
-def test_an_image_that_cannot_be_built_is_an_error_and_not_left_out() -> None:
-    with pytest.raises(BuildError, match=r"^python:3.11: python:3.11-slim-bookworm: for some reason$"):
-        shards_of([step(IMAGES["python:3.11"], Action.IMPOSSIBLE), *steps(*ROW)])
+def test_an_image_that_cannot_be_built_has_a_job_that_will_say_so_and_the_others_too() -> None:
+    found = shards_of([step(IMAGES["python:3.11"], Action.IMPOSSIBLE), *steps(*ROW)])
+    assert [shard.name for shard in found] == ["cpu 3.11", "cuda 12.1"]
+
+
+@pytest.mark.parametrize("name", ["my family", "a=b", "x;reboot", "$(reboot)"])
+def test_a_family_that_a_shell_would_take_apart_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="a family with jobs of its own"):
+        shards_of([step(replace(IMAGES["python:3.11"], family=name))])
+
+
+def test_a_child_pipeline_is_what_gitlab_takes(tmp_path: Path) -> None:
+    for number, names in enumerate(((), ("python:3.11",), ROW)):
+        path = tmp_path / f"{number}.yml"
+        path.write_text(render_gitlab(shards_of(steps(*names))))
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(

@@ -84,4 +84,4 @@ def _parallel(value: Any) -> int:
             return found
     except (TypeError, ValueError):
         pass
-    raise UsageError(f"images.parallel: expected a number of rows, or 0, got {value!r}")
+    raise UsageError(f"images.parallel: expected a number of rows, got {value!r}")

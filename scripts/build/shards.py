@@ -7,12 +7,13 @@ https://docs.gitlab.com/ci/pipelines/downstream_pipelines/ (dynamic child pipeli
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.plan import Action
-from scripts.errors import BuildError
+from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,17 +52,16 @@ class Shard:
 def shards_of(steps: Iterable[Step], most: int = MOST) -> tuple[Shard, ...]:
     """The images that are to be built, by row; where these are more than ``most``, several rows of a family together.
 
-    :raises BuildError: if the plan has an image that cannot be built.
+    One that cannot be built has a job too: that fails, and says why, and keeps no other row from being built.
+
+    :raises UsageError: if the name of a family would be taken apart by a shell.
     """
     rows: dict[str, dict[str, list[ImageSpec]]] = defaultdict(lambda: defaultdict(list))
-    impossible = []
     for step in steps:
-        if step.action is Action.IMPOSSIBLE:
-            impossible.append(f"{step.spec.id}: {step.base.reference}: {step.why}")
-        if step.action is Action.BUILD:
+        if step.action in {Action.BUILD, Action.IMPOSSIBLE}:
             rows[step.spec.family][step.spec.version].append(step.spec)
-    if impossible:
-        raise BuildError("\n".join(impossible))
+    if odd := [family for family in rows if not re.fullmatch(r"[A-Za-z0-9._-]+", family)]:
+        raise UsageError(f'"{odd[0]}": a family with jobs of its own has a name of letters, digits and ". _ -"')
     size = 1
     while sum(-(-len(versions) // size) for versions in rows.values()) > max(most, len(rows)):
         size += 1

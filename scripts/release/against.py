@@ -45,8 +45,10 @@ def plan_against(specs: Sequence[ImageSpec], settings: Settings, transport: Tran
         return ()
     places = [place_of(spec, settings) for spec in specs]
     ledger = load_ledgers(ledger_paths(ledger_root(settings, places[0].repository)))
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        standings = list(pool.map(lambda place: load_standing(transport, place, ledger), places))
+    standings: list[Standing | None] = [None] * len(places)
+    if not settings.force:  # what is published decides nothing then
+        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+            standings = list(pool.map(lambda place: load_standing(transport, place, ledger), places))
     bases = resolve_bases(specs, settings)
     planner = _Planner(settings, transport, ledger)
     return tuple(
@@ -65,10 +67,10 @@ class _Planner:
         """The step of one image."""
         recipe = self._recipe(spec, base.digest)
         step = Step(spec=spec, base=base, recipe=recipe, action=Action.BUILD, why="")
-        if standing is None:
-            return replace(step, why="never published")
         if self.settings.force:
             return replace(step, why=self.settings.force)
+        if standing is None:
+            return replace(step, why="never published")
         if recipe.hash != standing.recipe:
             return self._changed(step, place, standing)
         if failed := self._failed(spec, standing.digest, recipe):

@@ -6,18 +6,21 @@ was in detail is in the attached provenance, and believed only where it has the 
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.build.bake import LABELS
 from scripts.contents.inventory_read import config_of
 from scripts.contents.layers import LayerError
+from scripts.contents.platforms import INDEXES
 from scripts.errors import RegistryError
 from scripts.recipe.inputs import Recipe
 from scripts.release.attestations import find_bundles, find_documents
 from scripts.release.provenance import recipe_in
 from scripts.release.published import find_digest, load_published
-from scripts.release.registry import head_manifest
+from scripts.release.registry import get_manifest, head_manifest
 from scripts.release.statements import IN_TOTO, PROVENANCE, MalformedStatementError, parse_statement
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from scripts.release.ledger import Ledger
     from scripts.release.place import Place
+    from scripts.release.registry import Manifest
     from scripts.release.transport import Transport
 
 BASE = "org.opencontainers.image.base.digest"
@@ -83,11 +87,18 @@ def load_parts(transport: Transport, place: Place, standing: Standing) -> Mappin
 
 
 def _predicates(transport: Transport, place: Place, digest: str) -> Iterator[Mapping[str, object]]:
-    image = place.repository.digest(digest)
-    for content in find_documents(transport, image, IN_TOTO, PROVENANCE):
-        try:
-            yield parse_statement(content, str(image)).predicate
-        except MalformedStatementError:
-            continue
-    for bundle in find_bundles(transport, image, PROVENANCE):
-        yield bundle.statement.predicate
+    """Every provenance of an image; of an index, of each of its images too: they are of one recipe."""
+    top = get_manifest(transport, place.repository.digest(digest))
+    for image in (digest, *_children(top)):
+        found = place.repository.digest(image)
+        for content in find_documents(transport, found, IN_TOTO, PROVENANCE):
+            with suppress(MalformedStatementError):
+                yield parse_statement(content, str(found)).predicate
+        for bundle in find_bundles(transport, found, PROVENANCE):
+            yield bundle.statement.predicate
+
+
+def _children(manifest: Manifest) -> Iterator[str]:
+    if manifest.media_type in INDEXES:
+        with suppress(ValueError, KeyError, TypeError):
+            yield from (str(entry["digest"]) for entry in json.loads(manifest.content)["manifests"])

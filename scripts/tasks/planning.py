@@ -112,9 +112,9 @@ def _print_pipeline(steps: Sequence[Step], format: str, most: int) -> None:
     from scripts.build.shards import render_github, render_gitlab, shards_of
 
     found = shards_of(steps, most)
-    wanted = [step for step in steps if step.action is Action.BUILD]
+    wanted = [step for step in steps if step.action is not Action.NOTHING]
     for step in wanted:
-        say(f"{step.spec.id}: {step.why}")
+        say(f"{step.spec.id}: {'' if step.action is Action.BUILD else f'{step.action}: '}{step.why}")
     say(f"{len(wanted)} of {len(steps)} images to build, by {len(found)} jobs")
     print(render_github(found) if format == "github" else render_gitlab(found))
 
