@@ -139,6 +139,8 @@ def test_only_images_of_this_project_are_looked_at(tmp_path: Path, engine: Path)
             image("sha256:4"),
             image("sha256:5", "quay.io/vessl-ai/old:1", of="old:1"),
             image("sha256:6", "quay.io/vessl-ai-else/app:1"),
+            image("sha256:8", "quay.io/vessl-ai/training:1"),
+            image("sha256:9", "quay.io/vessl-ai/app:1-mine"),
             {"Id": "sha256:7", "RepoTags": ["quay.io/vessl-ai/app:9"], "Config": {"Labels": {}}},
         ],
     )
@@ -190,8 +192,11 @@ def test_the_bytes_of_an_image_go_with_its_last_name_and_not_with_somebody_elses
     set_state(
         engine,
         images=[
-            image("sha256:1", "quay.io/vessl-ai/old:1", "quay.io/vessl-ai/old:2", of="old:1", size=70),
+            image("sha256:1", "quay.io/vessl-ai/old:1", "quay.io/vessl-ai/old:1-r2", of="old:1", size=70),
             image("sha256:2", "quay.io/vessl-ai/old:3", "mine:1", of="old:3", size=9000),
+            image(
+                "sha256:3", "quay.io/vessl-ai/app:1", "quay.io/vessl-ai/app:1-r3", "quay.io/vessl-ai/app:1-r2", size=800
+            ),
         ],
     )
     assert freed(plan_prune(KNOWN, settings(tmp_path), [Kind.IMAGE], every=False)) == 70

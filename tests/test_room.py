@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.build import engine, room
-from scripts.build.layout import Record
+from scripts.build.layout import Record, load_record
 from scripts.build.room import available_memory, batches, need_of, require_room, rows_at_once
 from scripts.build.settings import Settings, load_settings
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.matrix import expand_all, load_families
 
-from .conftest import ROOT
+from .conftest import DIGEST, ROOT, VERSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.recipe.matrix import ImageSpec
 
-    from .conftest import Docker
+    from .conftest import Docker, Tasks
 
 IMAGES = {spec.id: spec for spec in expand_all(load_families(ROOT))}
 CPU, CUDA, TORCH = IMAGES["python:3.11"], IMAGES["cuda:12.1"], IMAGES["torch:2.3.1-cuda12.1"]
@@ -140,3 +140,16 @@ def test_a_setting_that_is_no_number_of_rows_is_refused(value: str) -> None:
     configured.cache_to = configured.cache_from = configured.source = configured.wheels = configured.ca_bundle = ""  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match=r"images\.parallel: expected a number of rows, got"):
         load_settings(ROOT, configured, {}, {})
+
+
+def test_rows_are_built_one_after_the_other_and_one_that_fails_does_not_keep_the_others_from_it(
+    tasks: Tasks, docker: Docker
+) -> None:
+    row = '[[image]]\nversion = "2"\nbase = "python:3.11"\npython = "3.11"\n'
+    tasks.repository.family(versions=VERSIONS + row)
+    docker.answer(registry={"python:3.11": DIGEST}, bake="app_1")
+    done = tasks.run("build", "fam", "--all", INVOKE_IMAGES_PARALLEL="1")
+    assert (done.returncode, len(docker.calls("buildx", "bake"))) == (3, 2)
+    assert done.stderr.splitlines()[-1].startswith("app:1: the build failed")
+    assert load_record(tasks.out, "app:2")
+    assert load_record(tasks.out, "app:1") is None

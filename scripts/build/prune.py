@@ -182,15 +182,19 @@ def _images(tenants: Iterable[Tenant], known: frozenset[str], built: dict[str, s
         if match := _REVISION.fullmatch(name):
             newest[match["tag"]] = max(newest.get(match["tag"], 0), int(match["number"]))
     for tenant in tenants:
-        size = tenant.size
+        verdicts: dict[str, tuple[bool, str]] = {}
         for name in tenant.names or (tenant.digest,):
             goes, why = _verdict(tenant, name, known, built, newest)
             if tenant.used_by:
                 goes, why = False, f"used by container {', '.join(tenant.used_by[:2])}"
             elif every and not goes:
                 goes, why = True, "asked for by --all"
-            last = not tenant.others and name == (tenant.names or (tenant.digest,))[-1]
-            yield Item(kind=Kind.IMAGE, name=name, size=size if last else 0, goes=goes, why=why)
+            verdicts[name] = goes, why
+        # Its bytes go with its last name, where all of them go.
+        staying = [name for name, (goes, _) in verdicts.items() if not goes]
+        holder = "" if tenant.others else (staying or list(verdicts))[-1]
+        for name, (goes, why) in verdicts.items():
+            yield Item(kind=Kind.IMAGE, name=name, size=tenant.size if name == holder else 0, goes=goes, why=why)
 
 
 def _verdict(

@@ -1,12 +1,13 @@
 """The images in the engine that are this project's, and the containers that use them.
 
-A label tells that an image is one of ours or was built on one by somebody: labels are inherited. So the name has to be in
-our registry too, and of those without a name only what was built or tested here is known to be ours.
+A label tells that an image is one of ours or was built on one by somebody: labels are inherited. So the name has to be the
+label's in our registry too, and of those without a name only what was built or tested here is known to be ours.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ class Tenant:
     image: str
     """Its id, as its label says: ``torch:2.3.1-cuda12.1``."""
     names: tuple[str, ...]
-    """Those in our registry."""
+    """Those that a build or a publish gives it, in our registry."""
     others: tuple[str, ...]
     """Names that somebody else gave it."""
     size: int
@@ -48,12 +49,13 @@ def find_tenants(registry: str, known: Container[str]) -> tuple[Tenant, ...]:
     found = []
     for image in images:
         digest, names = str(image["Id"]), tuple(image.get("RepoTags") or ())
-        ours = tuple(name for name in names if name.startswith(f"{registry}/"))
+        own = re.compile(rf"{re.escape(f'{registry}/{_label(image)}')}(-r[1-9][0-9]*)?")
+        ours = tuple(name for name in names if own.fullmatch(name))
         if ours or (not names and digest in known):
             found.append(
                 Tenant(
                     digest=digest,
-                    image=_labels(image).get(f"{LABELS}.id", ""),
+                    image=_label(image),
                     names=ours,
                     others=tuple(name for name in names if name not in ours),
                     size=int(image.get("Size") or 0),
@@ -72,8 +74,9 @@ def remove_name(name: str) -> str:
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["refused"])[-1]
 
 
-def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
-    return (image.get("Config") or {}).get("Labels") or {}
+def _label(image: Mapping[str, Any]) -> str:
+    """The id that an image is labelled with."""
+    return str(((image.get("Config") or {}).get("Labels") or {}).get(f"{LABELS}.id", ""))
 
 
 def _lines(*command: str) -> tuple[str, ...]:
