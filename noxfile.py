@@ -82,7 +82,7 @@ def _need_ssh_client(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
 def lint(session: nox.Session) -> None:
-    """Ruff on Python, hadolint on Dockerfiles, shellcheck on shell scripts."""
+    """Ruff on Python, hadolint on Dockerfiles, shellcheck on shell scripts; schema and safety of the workflows."""
     _install(session)
     session.run("ruff", "check", *PYTHON)
     session.run("ruff", "format", "--check", "--diff", *PYTHON)
@@ -95,6 +95,10 @@ def lint(session: nox.Session) -> None:
         ),
     )
     session.run("shellcheck", "--external-sources", *_shell_scripts())
+    workflows = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
+    session.run("check-jsonschema", "--quiet", "--builtin-schema", "vendor.github-workflows", *workflows)
+    # Pins by digest, least permissions, no expression inside a command, and what else is known to go wrong.
+    session.run("zizmor", "--quiet", "--offline", "--no-progress", "--persona", "pedantic", *workflows)
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)

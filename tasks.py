@@ -7,11 +7,21 @@ from pathlib import Path
 from invoke import Collection
 
 from scripts.positional import allow_optional_positionals
-from scripts.tasks import building, catalogue, evidence, locking, looking, publishing
+from scripts.tasks import building, catalogue, ci, evidence, housekeeping, locking, looking, planning, publishing
 
 ROOT = Path(__file__).resolve().parent
 allow_optional_positionals(frozenset({"list", "plan", "bases", "outdated"}))
 
-ns = Collection(*building.TASKS, *locking.TASKS, *publishing.TASKS, *looking.TASKS, *evidence.TASKS, *catalogue.TASKS)
+ns = Collection(
+    *building.TASKS,
+    *planning.TASKS,
+    *locking.TASKS,
+    *publishing.TASKS,
+    *looking.TASKS,
+    *evidence.TASKS,
+    *catalogue.TASKS,
+    *ci.TASKS,
+    *housekeeping.TASKS,
+)
 # Where the checkout is, for `workplace.here`.
 ns.configure({"root": str(ROOT)})

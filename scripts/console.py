@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 FORMATS = ("table", "json")
-MORE_FORMATS = {"diff": ("markdown",)}
-POSITIONAL = ("family", "image", "ref", "old", "new")
+MORE_FORMATS = {"diff": ("markdown",), "plan": ("github", "gitlab")}
+POSITIONAL = ("family", "image", "ref", "old", "new", "images", "folder")
 OPTIONS = {
     "family": "directory of the family: cpu, cuda, deprecated-ngc",
     "version": "version of a row, such as 12.1",
     "stage": "stage of the Dockerfile, such as torch",
-    "all": "all active images of the family",
+    "all": "all active images of the family; of a prune the newest builds and all of the cache too",
     "include_frozen": "frozen and deprecated images too",
-    "format": "table or json; of a diff markdown too",
+    "format": "table or json; of a diff markdown too, of a plan github (a matrix) and gitlab (a child pipeline)",
     "set": "KEY=VALUE for every bake target, as docker buildx bake --set; repeatable",
     "no_cache": "build every step anew",
     "force": "build, or publish, although nothing changed",
@@ -57,6 +57,12 @@ OPTIONS = {
     "database": "folder of the scanner's database, taken as it is",
     "output": "folder to write into; the default is site",
     "offline": "ask no registry: what the ledgers say, and what was read before",
+    "changed_since": "compare with where HEAD left this branch, tag or commit, and not with what is published",
+    "against": "what to compare with: published (as it is without), or built, which is what was built here",
+    "shards": "most jobs of a pipeline: rows beyond that go together",
+    "what": "what to remove, comma-separated: layout, image, cache",
+    "images": "REPO:TAG of images, with a space between them, in one word",
+    "folder": "folder with FAMILY/revisions.jsonl of other checkouts, at any depth",
     "check": "say where requirements and locks disagree, offline, and change nothing",
 }
 

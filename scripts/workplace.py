@@ -105,12 +105,15 @@ def plan_of(specs: Iterable[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     return plan_builds(tuple(specs), settings)
 
 
-def show_plan(steps: Iterable[Step], format: str) -> None:  # noqa: A002 - the option's name
-    """Print a plan."""
+def show_plan(steps: Iterable[Step], format: str, extra: Iterable[dict[str, Any]] = ()) -> None:  # noqa: A002 - the option's name
+    """Print a plan.
+
+    :param extra: rows for what is no step of it.
+    """
     from scripts.build.pins import FIX, unpinned  # noqa: PLC0415
     from scripts.build.plan import plan_row  # noqa: PLC0415
 
     steps = tuple(steps)
-    show([plan_row(step) for step in steps], format, {"id": None, "action": None, "why": 38})
+    show([*(plan_row(step) for step in steps), *extra], format, {"id": None, "action": None, "why": 38})
     if loose := unpinned(step.spec for step in steps):
         say(f"not pinned to a digest: {', '.join(loose)} ({FIX})")

@@ -140,6 +140,7 @@ def environment(tmp_path: Path, docker: Docker, cache: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
         "INVOKE_IMAGES_CACHE": str(cache),
+        "INVOKE_IMAGES_PARALLEL": "100",
         **NO_EVIDENCE_SETTINGS,
     }
 

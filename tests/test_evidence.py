@@ -110,7 +110,7 @@ def test_the_provenance_says_from_what_and_no_more_than_level_1(
         {"name": "recipe", "uri": "git+https://github.com/vessl-ai/images", "digest": {"gitCommit": COMMIT}},
         {"name": "base python:3.11-slim-bookworm", "digest": {"sha256": BASE.removeprefix("sha256:")}},
         {"name": "fam/locks/1/common.txt", "digest": {"sha256": LOCK}},
-        {"name": "scripts/image/entrypoint", "digest": {"sha256": "ef" * 32}},
+        {"name": "scripts/image/entrypoint", "digest": {"sha256": "ef" * 32}, "annotations": {"executable": True}},
     ]
     assert predicate["runDetails"]["builder"] == {
         "id": "https://github.com/vessl-ai/images/blob/main/docs/security.md#who-builds",

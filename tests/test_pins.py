@@ -89,20 +89,20 @@ def test_a_pinned_base_is_built_upon_though_its_tag_has_moved_on(tasks: Tasks, d
     target = docker.baked["target"]["app_1"]
     assert target["contexts"]["python:3.11"] == f"docker-image://python:3.11@{DIGEST}"
     assert target["args"]["BASE_IMAGE"] == target["labels"]["org.opencontainers.image.base.name"] == "python:3.11"
-    (row,) = json.loads(tasks.run("plan", "fam", "--version", "1", "--format", "json").stdout)
+    (row,) = json.loads(tasks.run("plan", "fam", "--version", "1", "--against", "built", "--format", "json").stdout)
     assert (row["action"], row["base"], row["base digest"], row["pinned"]) == (
         "up to date", "python:3.11", DIGEST, True,
     )  # fmt: skip
     docker.answer(registry={"python:3.11": OTHER, f"python:3.11@{OTHER}": OTHER})
     manifest.write_text(manifest.read_text().replace(DIGEST, OTHER))
-    (row,) = json.loads(tasks.run("plan", "fam", "--version", "1", "--format", "json").stdout)
+    (row,) = json.loads(tasks.run("plan", "fam", "--version", "1", "--against", "built", "--format", "json").stdout)
     assert (row["action"], row["why"]) == ("build", "base moved")
 
 
 def test_a_base_that_is_not_pinned_is_said_by_plan_and_list(tasks: Tasks, docker: Docker, manifest: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"python:3.11"', f'"python:3.11@{DIGEST}"'))
     docker.answer(registry={f"python:3.11@{DIGEST}": DIGEST, "python:3.12": DIGEST})
-    done = tasks.run("plan", "--format", "json")
+    done = tasks.run("plan", "--against", "built", "--format", "json")
     assert [row["pinned"] for row in json.loads(done.stdout)] == [True, False, False]
     # The frozen one is not built, so its pin is nobody's worry.
     assert done.stderr == "not pinned to a digest: python:3.12 (invoke bases --refresh)\n"

@@ -118,7 +118,7 @@ def test_build_builds_loads_and_says_why_nothing_is_done_the_second_time(tasks: 
     again = tasks.run("build", "fam", "--format", "json")
     assert again.stdout == done.stdout
     assert again.stderr == f"app:1: nothing to build: recipe, lock and base are those of {row['digest'][:19]}\n"
-    (planned,) = json.loads(tasks.run("plan", "--format", "json").stdout)
+    (planned,) = json.loads(tasks.run("plan", "--against", "built", "--format", "json").stdout)
     assert planned["action"] == "up to date"
 
 
@@ -165,7 +165,7 @@ def test_a_base_without_a_stand_in_is_refused_with_the_registrys_answer(tasks: T
     assert refused(tasks, "build", "fam", code=3) == (
         f"app:1: python:3.11: base not resolvable, and no stand-in: {NO_SUCH_HOST}"
     )
-    (row,) = json.loads(tasks.run("plan", "--format", "json").stdout)
+    (row,) = json.loads(tasks.run("plan", "--against", "built", "--format", "json").stdout)
     assert (row["action"], row["stand-in"]) == ("impossible", True)
     assert docker.calls("buildx", "bake") == []
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from scripts.build import layout
 from scripts.build.bake import Build, render_bake
-from scripts.build.engine import free_space, require_space
+from scripts.build.engine import free_space
 from scripts.build.layout import Record
 from scripts.build.plan import Action, plan_build, recipe_commit
+from scripts.build.room import batches, need_of, require_room
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
@@ -136,10 +137,22 @@ def carry_out(steps: Sequence[Step], settings: Settings, say: Callable[[str], No
         say(f"{step.spec.id}: {verb}: {step.why}")
     if not wanted:
         return ()
-    require_space(settings.out, max(SPACE[step.spec.gpu] for step in wanted), wanted[0].spec.id)
+    need = max(need_of(step.spec, settings, SPACE) for step in wanted)
+    recipes = {step.spec.id: step.recipe.parts for step in wanted}
+    records: list[Record] = []
+    faults: list[BuildError] = []
     with tempfile.TemporaryDirectory() as work:
+        require_room([wanted[0].spec], settings, SPACE)
         builds = prepare(wanted, settings, Path(work), say)
-        return build_images(builds, {step.spec.id: step.recipe.parts for step in wanted}, settings)
+        for batch in batches(builds, lambda build: build.spec, settings, need):
+            try:
+                require_room([build.spec for build in batch], settings, SPACE)
+                records += build_images(batch, recipes, settings)
+            except BuildError as error:  # the rest goes on
+                faults.append(error)
+    if faults:
+        raise BuildError("\n".join(map(str, faults)))
+    return tuple(records)
 
 
 def build_images(

@@ -232,11 +232,19 @@ def free_space(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def require_space(path: Path, bytes_needed: int, what: str) -> None:
-    """Raise ``BuildError`` when ``path`` has less room than ``what`` (such as ``python:3.11``) needs."""
+def require_space(
+    path: Path,
+    bytes_needed: int,
+    what: str,
+    remedy: Callable[[], str] = lambda: "docker builder prune, docker image prune",
+) -> None:
+    """Raise ``BuildError`` when ``path`` has less room than ``what`` (such as ``python:3.11``) needs.
+
+    :param remedy: says how to make room; asked only then.
+    """
     free = free_space(path)
     if free < bytes_needed:
         raise BuildError(
             f"no space for the build: {what} needs about {bytes_needed / 1e9:.1f} GB in {path}, "
-            f"{free / 1e9:.1f} GB free (docker builder prune, docker image prune, or move out/ to another disk)"
+            f"{free / 1e9:.1f} GB free ({remedy()}, or move out/ to another disk)"
         )

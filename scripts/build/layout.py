@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -168,3 +169,9 @@ def read_descriptor(layout: Path) -> Descriptor:
 def size_of(layout: Path) -> int:
     """Bytes of all blobs of a layout."""
     return sum(path.stat().st_size for path in (layout / "blobs").rglob("*") if path.is_file())
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a folder below ``out/`` is that of a build whose process is no more: see ``partial`` and ``finish``."""
+    match = re.fullmatch(r"\..+\.([0-9]+)(\.old)?", path.name)
+    return match is not None and path.is_dir() and not _alive(int(match[1]))

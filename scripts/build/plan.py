@@ -31,6 +31,10 @@ class Action(StrEnum):
     BUILD = "build"
     NOTHING = "up to date"
     IMPOSSIBLE = "impossible"
+    LEFT = "left alone"
+    """Frozen or deprecated: nobody builds it unless it is asked for by name."""
+    RETIRED = "retired"
+    """Published, and no row makes it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +49,19 @@ class Step:
 
 
 def plan_builds(specs: Sequence[ImageSpec], settings: Settings) -> tuple[Step, ...]:
-    """The step of each image."""
-    cache = settings.cache / "bases"
-    references = list(dict.fromkeys(spec.pinned_base for spec in specs))
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        bases = dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
+    """The step of each image, compared with what was built here."""
+    bases = resolve_bases(specs, settings)
     return tuple(
         plan_build(spec, bases[spec.pinned_base], load_record(settings.out, spec.id), settings) for spec in specs
     )
+
+
+def resolve_bases(specs: Iterable[ImageSpec], settings: Settings) -> dict[str, Base]:
+    """The base of each image, by its reference with its pin; each is asked for once, and all at a time."""
+    cache = settings.cache / "bases"
+    references = list(dict.fromkeys(spec.pinned_base for spec in specs))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
 
 
 def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
@@ -107,3 +116,9 @@ def plan_row(step: Step) -> dict[str, Any]:
         "stand-in": step.base.stand_in,
         "recipe": step.recipe.hash,
     }
+
+
+def row_apart(image_id: str, action: Action, why: str, base: str = "") -> dict[str, Any]:
+    """A row of ``plan`` for an image that nothing was planned for; the columns are those of ``plan_row``."""
+    empty = {"base digest": "", "pinned": False, "stand-in": False, "recipe": ""}
+    return {"id": image_id, "action": str(action), "why": why, "base": base, **empty}

@@ -36,6 +36,8 @@ class Settings:
     cache_to: str = ""
     """A repository, or options of BuildKit, for the cache of its steps; empty: none. No part of any recipe."""
     cache_from: str = ""
+    parallel: int = 0
+    """Rows that are built at a time; 0: as many as cores, memory and disk carry."""
     progress: str = "auto"
     no_cache: bool = False
     force: str = ""
@@ -62,6 +64,7 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
             f'registry: {registry!r} is not a registry with an organisation, such as "quay.io/vessl-ai" or "localhost:5000"'
         )
     return Settings(
+        parallel=_parallel(getattr(configured, "parallel", 0)),
         root=root,
         out=root / (configured.out or "out"),
         cache=Path(cache),
@@ -73,3 +76,12 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
         scan=load_scan(getattr(configured, "scan", None)),
         **{**chosen, "registry": registry},
     )
+
+
+def _parallel(value: Any) -> int:
+    try:
+        if (found := int(value or 0)) >= 0:
+            return found
+    except (TypeError, ValueError):
+        pass
+    raise UsageError(f"images.parallel: expected a number of rows, got {value!r}")

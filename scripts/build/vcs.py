@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 # What a checkout without history gets: 1980-01-01, the time that the layers' files have too.
@@ -46,11 +49,43 @@ def text_at(root: Path, commit: str, path: str) -> str:
     return _git(root, "show", f"{commit}:{path}") if re.fullmatch("[0-9a-f]{7,64}", commit) else ""
 
 
-def _git(root: Path, *arguments: str) -> str:
+def require_git(root: Path) -> None:
+    """Refuse a place that git knows nothing of.
+
+    :raises UsageError: with what is missing.
+    """
+    if not (done := git(root, "rev-parse", "--git-dir")).ok:
+        raise UsageError(f"{root}: git knows no history here: {done.complaint}")
+
+
+def known_refs(root: Path) -> tuple[str, ...]:
+    """The names of branches and tags."""
+    return tuple(git(root, "for-each-ref", "--format=%(refname:short)").text.splitlines())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a git command said."""
+
+    ok: bool
+    text: str
+    complaint: str
+    """Its last line on stderr."""
+
+
+def git(root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
+    """Run git in a folder, whoever owns it."""
+    command = ["git", "-c", "safe.directory=*", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            ["git", "-c", "safe.directory=*", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+            command, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}
         )
     except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return Answer(ok=False, text="", complaint="there is no git on PATH")
+    complaint = (done.stderr.strip().splitlines() or [""])[-1].removeprefix("fatal: ")
+    return Answer(ok=done.returncode == 0, text=done.stdout.strip("\n"), complaint=complaint)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = git(root, *arguments)
+    return done.text.strip() if done.ok else ""

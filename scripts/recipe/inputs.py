@@ -144,7 +144,7 @@ def _kinds(changed: tuple[str, ...], before: Mapping[str, str], after: Mapping[s
         ]
         yield f"lock changed: {_few(moved)}"
     elif locks:
-        yield f"lock changed: {_few([name.rpartition('/')[2].removesuffix('.txt') for name in locks])}"
+        yield f"lock changed: {_few(list(dict.fromkeys(name.rpartition('/')[2].removesuffix('.txt') for name in locks)))}"
     if rest or settings:
         # A file says more than the stages that use it.
         yield f"recipe changed: {_few(sorted([*rest, *settings], key=lambda name: name.startswith('stage ')))}"

@@ -19,10 +19,12 @@ from scripts.release.credentials import find_credential
 from scripts.release.ledger import load_ledgers
 from scripts.release.lock import locked
 from scripts.release.named import Reader
+from scripts.release.patience import Patience
 from scripts.release.pipeline import Pipeline
 from scripts.release.place import ledger_paths, ledger_root, place_of
 from scripts.release.push import Order, Pusher, told
 from scripts.release.reference import parse_repository
+from scripts.release.retired import find_retired
 from scripts.release.revision import Step, revision_tag
 from scripts.release.revisions import revision_rows
 from scripts.release.transport import Transport
@@ -41,7 +43,10 @@ if TYPE_CHECKING:
 
 
 def connect(say: Say, patience: Patience | None = None) -> Transport:
-    """A transport with the passwords that docker keeps."""
+    """A transport with the passwords that docker keeps.
+
+    :param patience: how long a request is tried again; less where somebody waits for an answer and there is another way.
+    """
     return Transport(credentials=lambda host: find_credential(host, os.environ), patience=patience, warn=say)
 
 
@@ -202,10 +207,18 @@ def _row(spec: ImageSpec, action: str, revision: int | None, digest: str, why: s
 
 
 def revisions(image: str, images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
-    """The revisions of one image, by its id."""
-    place = place_of(_find(image, images), settings)
+    """The revisions of one image, by its id; of a retired one too."""
+    images = tuple(images)
+    retired = next((item for item in find_retired(images, settings) if item.id == image), None)
+    if retired:
+        say(f"{image} is retired: {retired.why}")
+        repository, tag = parse_repository(f"{settings.registry}/{retired.repository}"), retired.tag
+    else:
+        place = place_of(_find(image, images), settings)
+        repository, tag = place.repository, place.tag
+    history = load_ledgers(ledger_paths(ledger_root(settings, repository)))
     with connect(say) as transport:
-        return revision_rows(transport, place.repository, place.tag, place.history())
+        return revision_rows(transport, repository, tag, history)
 
 
 def audit_all(images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
@@ -215,6 +228,8 @@ def audit_all(images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows
     repository that only a ledger knows, since its images are no more, is looked at too.
     """
     rows: Rows = []
+    images = tuple(images)
+    retired = find_retired(images, settings)
     tags: dict[Repository, list[str]] = defaultdict(list)
     for spec in images:
         tags[place_of(spec, settings).repository].append(spec.tag)
@@ -225,7 +240,8 @@ def audit_all(images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows
             tags.setdefault(parse_repository(line.repository), [])
     with connect(say) as transport:
         for repository, standard in tags.items():
-            say(f"{repository}: {len(standard)} images")
+            gone = [item.id for item in retired if str(repository) == f"{settings.registry}/{item.repository}"]
+            say(f"{repository}: {len(standard)} images" + (f"; retired: {', '.join(gone)}" if gone else ""))
             rows += [
                 {"place": item.place.removeprefix(f"{settings.registry}/"), "what": item.what}
                 for item in audit(transport, repository, standard, ledger)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.vcs import DIRTY
-from scripts.recipe.inputs import Recipe
+from scripts.recipe.inputs import PIN, Recipe
 from scripts.smoke.record import Outcome
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def provenance_of(build: Build, settings: Settings, byproducts: Mapping[str, str
     """
     parts = build.recipe
     args, inner = _part(parts, "arg "), {"settings": _part(parts, "setting "), "stages": _part(parts, "stage ")}
+    inner |= {"pins": pins} if (pins := _part(parts, PIN)) else {}
     commit = build.commit.removesuffix(DIRTY)
     source: dict[str, Any] = {"name": "recipe", "uri": f"git+{settings.source}"}
     source |= {"digest": {"gitCommit": commit}} if commit else {}
@@ -60,6 +61,29 @@ def provenance_of(build: Build, settings: Settings, byproducts: Mapping[str, str
             "byproducts": [{"name": name, "digest": _digest(value)} for name, value in sorted(byproducts.items())],
         },
     }
+
+
+def recipe_in(predicate: Mapping[str, Any]) -> dict[str, str]:
+    """The recipe that a provenance tells, part by part; empty where it has another form.
+
+    Whether it is true is for the recipe's hash to say, which the image's own label has.
+    """
+    try:
+        definition = predicate["buildDefinition"]
+        outer, inner = definition["externalParameters"], definition["internalParameters"]
+        parts = {"platforms": ",".join(outer["platforms"])}
+        named = (("arg ", outer["arguments"]), ("setting ", inner["settings"]), ("stage ", inner["stages"]))
+        for prefix, values in (*named, (PIN, inner.get("pins", {}))):
+            parts |= {f"{prefix}{name}": str(value) for name, value in values.items()}
+        for item in definition["resolvedDependencies"]:
+            name, digest = str(item["name"]), item.get("digest", {}).get("sha256", "")
+            if name == "base" or name.startswith("base "):
+                parts["base"] = f"sha256:{digest}" if digest else ""
+            elif digest:
+                parts[name] = f"{'x' if item.get('annotations', {}).get('executable') else '-'}{digest}"
+    except (KeyError, TypeError, AttributeError):
+        return {}
+    return parts
 
 
 def test_result_of(record: Record) -> dict[str, Any]:
@@ -102,7 +126,8 @@ def _files(parts: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """The files of the recipe, the locks among them; the first character of a part tells its mode."""
     for name, value in sorted(parts.items()):
         if match := _FILE.fullmatch(value):
-            yield {"name": name, "digest": {"sha256": match[1]}}
+            found: dict[str, Any] = {"name": name, "digest": {"sha256": match[1]}}
+            yield found | ({"annotations": {"executable": True}} if value.startswith("x") else {})
 
 
 def _digest(value: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tasks of recipes and builds: list, plan, build, bake, doctor.
+"""Tasks of recipes and builds: list, build, bake, doctor.
 
 What takes long to import is imported by the tasks that need it: ``invoke list`` answers at once.
 """
@@ -22,20 +22,6 @@ def list_(c: Context, family: str | None = None, format: str = "table") -> None:
 
     rows = [image_row(spec) for spec in select(here(c).images(), family)]
     show(rows, format, {"id": None, "base": 20, "versions": 18, "state": None})
-
-
-@command
-def plan(
-    c: Context,
-    family: str | None = None,
-    version: str | None = None,
-    stage: str | None = None,
-    format: str = "table",
-) -> None:
-    """Say for each image whether it would be built, and why."""
-    from scripts.recipe.selection import select
-
-    show_plan(plan_of(select(here(c).images(), family, version, stage), here(c).settings(c)), format)
 
 
 @command
@@ -128,4 +114,4 @@ def doctor(c: Context, format: str = "table") -> None:
         raise Exit("something that builds need is lacking: see the column fix", code=3)
 
 
-TASKS = (list_, plan, build, bake, doctor)
+TASKS = (list_, build, bake, doctor)

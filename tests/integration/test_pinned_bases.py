@@ -95,12 +95,12 @@ def test_a_pin_is_written_kept_moved_on_and_built_upon(checkout: Repository, tmp
         assert (moved["name"], moved["change"], moved["rows"]) == (base, "base moved", ["fam 1"])
         (built,) = rows(checkout, "build", "fam")
         assert bottom(built["reference"]) == first_layer
-        (planned,) = rows(checkout, "plan")
+        (planned,) = rows(checkout, "plan", "--against", "built")
         assert (planned["action"], planned["base digest"]) == ("up to date", first)
 
         assert rows(checkout, "bases", "--refresh")[0]["pin"] == "moved"
         assert manifest.read_text() == versions.replace(base, f"{base}@{second}")
-        (planned,) = rows(checkout, "plan")
+        (planned,) = rows(checkout, "plan", "--against", "built")
         assert (planned["action"], planned["why"]) == ("build", "base moved")
         (built,) = rows(checkout, "build", "fam")
         assert bottom(built["reference"]) == second_layer

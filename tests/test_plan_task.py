@@ -1,0 +1,105 @@
+"""``invoke plan`` with a registry, and what is published but made by no row any more."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.build.plan import Action
+from scripts.release.retired import find_retired
+from tests.faulty_registry import FaultyRegistry
+from tests.world import World
+
+from .conftest import DIGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .conftest import Docker, Repository, Tasks
+
+
+@pytest.fixture
+def registry() -> Iterator[FaultyRegistry]:
+    with FaultyRegistry() as made:
+        yield made
+
+
+@pytest.fixture
+def made(repository: Repository, docker: Docker, registry: FaultyRegistry, tmp_path: Path) -> World:
+    docker.answer(registry={"python:3.11": DIGEST})
+    return World(repository, registry, tmp_path / "folder")
+
+
+def test_a_row_that_is_gone_is_retired(made: World) -> None:
+    made.publish(line=True)
+    assert find_retired([made.spec], made.settings()) == ()
+    (gone,) = find_retired([], made.settings())
+    assert (gone.id, gone.why) == ("app:1", "no row makes it any more; 1-r1 of 2026-11-25 stays published")
+    assert find_retired([], made.settings(), "fam") == (gone,)
+    assert find_retired([], made.settings(), "other") == ()
+    assert find_retired([], made.settings(registry="localhost:1/vessl-ai")) == ()
+
+
+def test_the_task_has_the_same_answer_with_a_build_and_without(made: World, tasks: Tasks) -> None:
+    words = ("plan", "--registry", f"{made.registry.host}/vessl-ai", "--format", "json")
+    first = json.loads(tasks.run(*words).stdout)
+    assert [(row["id"], row["action"], row["why"]) for row in first] == [("app:1", "build", "never published")]
+    assert tasks.run("build", "fam").returncode == 0
+    assert json.loads(tasks.run(*words).stdout) == first
+    assert json.loads(tasks.run(*words, "--against", "built").stdout)[0]["action"] == "up to date"
+
+
+def test_the_task_calls_a_row_retired_and_leaves_a_frozen_one_alone(made: World, tasks: Tasks) -> None:
+    made.publish(line=True)
+    frozen = 'state = "frozen"\nreason = "Old"\nsince = 2025-10-31\n'
+    versions = (made.repository.root / "fam" / "versions.toml").read_text().replace('"1"', '"2"')
+    made.repository.family(versions=versions + frozen)
+    words = ("plan", "--registry", f"{made.registry.host}/vessl-ai", "--format")
+    rows = json.loads(tasks.run(*words, "json").stdout)
+    assert [(row["id"], row["action"]) for row in rows] == [("app:2", "left alone"), ("app:1", "retired")]
+    assert tasks.run(*words, "github").stdout == '{"include":[]}\n'
+
+
+def test_a_registry_out_of_reach_is_said_and_an_error_for_a_pipeline(tasks: Tasks, docker: Docker) -> None:
+    docker.answer(registry={"python:3.11": DIGEST})
+    words = ("plan", "--registry", "127.0.0.1:9/vessl-ai", "--format")
+    done = tasks.run(*words, "json")
+    assert [row["why"] for row in json.loads(done.stdout)] == ["never built here"]
+    assert done.stderr.splitlines()[1] == (
+        "127.0.0.1:9/vessl-ai cannot be asked: compared with what was built here instead"
+    )
+    done = tasks.run(*words, "github")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "(--changed-since REF and --against built need no registry)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--changed-since", "HEAD", "--against", "built"), "--changed-since and --against are two ways to compare"),
+        (("--against", "both"), '--against: expected published or built, got "both"'),
+        (("--shards", "0"), "--shards: expected 1 or more"),
+        (("--format", "svg"), '--format: expected table or json or github or gitlab, got "svg"'),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(tasks: Tasks, words: tuple[str, ...], sentence: str) -> None:
+    done = tasks.run("plan", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert Action.BUILD not in done.stdout
+
+
+def test_revisions_and_audit_go_on_with_a_retired_image(made: World, tasks: Tasks) -> None:
+    made.publish(line=True, provenance=False)
+    versions = (made.repository.root / "fam" / "versions.toml").read_text().replace('"1"', '"2"')
+    made.repository.family(versions=versions)
+    words = ("--registry", f"{made.registry.host}/vessl-ai")
+    done = tasks.run("revisions", "app:1", *words, "--format", "json")
+    assert [(row["revision"], row["state"]) for row in json.loads(done.stdout)] == [("1-r1", "standard")]
+    assert done.stderr == "app:1 is retired: no row makes it any more; 1-r1 of 2026-11-25 stays published\n"
+    done = tasks.run("audit", *words, "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert done.stderr == f"{made.registry.host}/vessl-ai/app: 1 images; retired: app:1\n"
