@@ -12,14 +12,13 @@ import pytest
 from scripts.build.layout import Descriptor
 from scripts.contents.inventory import render_inventory
 from scripts.release.attestations import attach_document, statement_document
-from scripts.release.inventories import attach_inventory
 from scripts.release.patience import Patience
 from scripts.release.provenance import test_result_of as result_of
 from scripts.release.registry import Manifest, digest_of
 from scripts.release.statements import TEST_RESULT, Statement, render_statement
 from scripts.release.transport import Transport
 from tests.faulty_registry import FaultyRegistry
-from tests.inventories import inventory
+from tests.inventories import attach_inventory, inventory
 from tests.stock import Stock, ignore
 from tests.test_smoke_record import RECORD
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from scripts.recipe.family import SCHEMA, State, family_directories, layer_of, load_family, render_schema
