@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def run_buildx(
     :raises BuildError: if the build fails, with the end of what its steps said.
     """
     command = ["docker", "buildx", *words, "--builder", "default", "--progress", "rawjson"]
+    os.sync()  # what the side before has left to be written is not for this one to wait for
     began = time.monotonic()
     with record.open("w", encoding="utf-8") as file:
         done = subprocess.run(

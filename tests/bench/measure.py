@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ def pulled_again(before: Path, after: Path) -> float:
 
 def pull(engine: OwnEngine, reference: str) -> float:
     """Seconds until an engine has fetched and unpacked an image."""
+    os.sync()  # what the side before has left to be written is not for this one to wait for
     began = time.monotonic()
     engine.docker("pull", "--quiet", reference)
     return time.monotonic() - began
