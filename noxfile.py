@@ -120,7 +120,7 @@ def tests(session: nox.Session) -> None:
 def site(session: nox.Session) -> None:
     """The catalogue in a real browser (Debian's Chromium), made from a real registry; screenshots are left in out/."""
     _install(session)
-    session.run("pytest", "tests/browser", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "tests/browser", *session.posargs)
 
 
 @nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)

@@ -91,12 +91,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def look(browser: Browser, site: Path) -> Iterator[Callable[..., Page]]:
+def look(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Opens a page of the site, as a file unless ``at`` says where; nothing may go wrong on it, nor leave the site."""
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_page(path: str, at: str = f"file://{site}", width: int = 1280, **choices: object) -> Page:
+    def open_page(path: str, at: str = "", width: int = 1280, **choices: object) -> Page:
+        at = at or f"file://{request.getfixturevalue('site')}"
         context = browser.new_context(viewport={"width": width, "height": 900}, **choices)  # type: ignore[arg-type]
         context.set_default_timeout(30_000)
         contexts.append(context)

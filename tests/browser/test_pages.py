@@ -29,6 +29,8 @@ PAGES = {
     "compare": "compare.html#old=torch:2.3.1-cuda12.1-r1&new=torch:2.6.0-cuda12.4-r3",
     "about": "about.html",
 }
+NARROW = ("index", "image", "revision", "compare")
+"""Pages with all that may be too wide for a phone."""
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"color_scheme": "dark"},
@@ -36,8 +38,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("form", LOOKS)
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    ("name", "form"), [(name, form) for name in PAGES for form in LOOKS if form != "phone" or name in NARROW]
+)
 def test_everybody_can_read_it(look: Look, shots: Path, name: str, form: str) -> None:
     """No serious finding of axe; nothing wider than the window; and a picture of it to look at."""
     page = look(PAGES[name], **LOOKS[form])
@@ -84,7 +87,7 @@ def test_an_image_tells_all_there_is(look: Look) -> None:
     assert row.locator("td").all_inner_texts() == ["2.3.1", "2.3.1"]
     expect(page.locator("svg.stack").nth(0).locator("rect")).to_have_count(3)
     expect(page.locator("svg.stack").nth(1).locator("rect")).to_have_count(13)
-    expect(main.get_by_role("row", name="torch 2.3.1")).to_contain_text("240 MB")
+    expect(main.get_by_role("row", name="torch 2.3.1 240 MB")).to_be_attached()
     expect(page.locator("svg.plot circle")).to_have_count(6)
     expect(page.locator("svg.plot circle.yanked")).to_have_count(2)
     expect(page.locator(".revisions tr.yanked s")).to_have_text("r2")
