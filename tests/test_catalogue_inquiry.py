@@ -18,7 +18,7 @@ from scripts.release.registry import Manifest, digest_of
 from scripts.release.statements import TEST_RESULT, Statement, render_statement
 from scripts.release.transport import Transport
 from tests.faulty_registry import FaultyRegistry
-from tests.inventories import attach_inventory, inventory
+from tests.inventories import apt, attach_inventory, digest, inventory
 from tests.stock import Stock, ignore
 from tests.test_smoke_record import RECORD
 
@@ -103,25 +103,43 @@ def test_what_is_attached_is_found_and_asked_for_once(
 def test_an_inventory_of_another_image_is_not_believed(
     stock: Stock, registry: FaultyRegistry, published: Manifest
 ) -> None:
-    repository = registry.repository("x/app")
-    known = inventory(1, image=inventory(1).image.model_copy(update={"digest": published.digest}))
-    content = render_inventory(known)
+    said: list[str] = []
     with transport() as client:
-        attach_inventory(client, repository, published, content)
-        other = render_inventory(inventory(7))
-        for name in list(registry.blobs["x/app"]):
-            if registry.blobs["x/app"][name] == content:
-                registry.blobs["x/app"][digest_of(other)] = other
-        digests = {
-            key: (kind, raw.replace(digest_of(content).encode(), digest_of(other).encode()))
-            for key, (kind, raw) in registry.manifests["x/app"].items()
-        }
-        registry.manifests["x/app"].update(digests)
-        said: list[str] = []
+        attach_inventory(client, registry.repository("x/app"), published, render_inventory(inventory(7)))
+        found = stock.collect(client, said.append)
+    assert (found.published[0].revisions[0].contents, found.trouble) == (None, "")
+    place = f"{registry.host}/x/app@{published.digest}"
+    assert said == [f"warning: the inventory attached to {place} is that of {digest(7)}"]
+
+
+def test_of_inventories_that_differ_none_is_believed(
+    stock: Stock, registry: FaultyRegistry, published: Manifest
+) -> None:
+    subject = inventory(1).image.model_copy(update={"digest": published.digest})
+    said: list[str] = []
+    with transport() as client:
+        for parts in ({}, {"apt": apt(("bash", "1"))}):
+            document = render_inventory(inventory(1, image=subject, **parts))
+            attach_inventory(client, registry.repository("x/app"), published, document)
         found = stock.collect(client, said.append)
     assert found.published[0].revisions[0].contents is None
-    assert len(said) >= 1
-    assert found.trouble == ""
+    place = f"{registry.host}/x/app@{published.digest}"
+    assert said == [f"warning: {place}: 2 inventories are attached to it, which differ: none is used"]
+
+
+def test_what_is_attached_and_damaged_is_said_and_the_rest_goes_on(
+    stock: Stock, registry: FaultyRegistry, published: Manifest
+) -> None:
+    subject = inventory(1).image.model_copy(update={"digest": published.digest})
+    content = render_inventory(inventory(1, image=subject))
+    said: list[str] = []
+    with transport() as client:
+        attach_inventory(client, registry.repository("x/app"), published, content)
+        registry.blobs["x/app"][digest_of(content)] = b"{}"
+        found = stock.collect(client, said.append)
+    assert (found.published[0].revisions[0].contents, found.trouble) == (None, "")
+    assert said
+    assert all("what the registry sent, 2 bytes" in line for line in said)
 
 
 def test_a_standard_tag_that_is_elsewhere_is_said(stock: Stock, registry: FaultyRegistry, published: Manifest) -> None:

@@ -51,6 +51,7 @@ class Inquiry:
         self._out = out
         self._say = say
         self._lock = Lock()
+        self._absent: set[tuple[str, Digest]] = set()
         self._referrers: dict[Digest, tuple[Referrer, ...]] = {}
 
     def prefetch(self, images: Iterable[Digest]) -> None:
@@ -70,8 +71,7 @@ class Inquiry:
         """The inventory that is attached to an image; None: none is known."""
         if found := self.shelf.inventory(image.value):
             return found
-        found = self._ask(lambda transport: self._attached_inventory(transport, image))
-        if found:
+        if found := self._ask_once("inventory", image, self._attached_inventory):
             self.shelf.put_inventory(found)
         return found
 
@@ -79,11 +79,20 @@ class Inquiry:
         """The result of the smoke test of an image as it is attached, else as it was made here; None: none is known."""
         if found := self.shelf.test(image.value):
             return found
-        if found := self._ask(lambda transport: self._attached_test(transport, image)):
+        if found := self._ask_once("test", image, self._attached_test):
             self.shelf.put_test(image.value, found)
             return found
         record = load_record(self._out, image.value)
         return test_result_of(record) if record else None
+
+    def _ask_once(self, kind: str, image: Digest, question: Callable[[Transport, Digest], T | None]) -> T | None:
+        """What is attached; what is not there is not asked for again, nor is it said again why."""
+        if (kind, image) in self._absent:
+            return None
+        found = self._ask(lambda transport: question(transport, image))
+        if found is None:
+            self._absent.add((kind, image))
+        return found
 
     def _ask(self, question: Callable[[Transport], T]) -> T | None:
         if self.transport is None or self.trouble:
@@ -105,6 +114,8 @@ class Inquiry:
         return self._referrers[image]
 
     def _attached_inventory(self, transport: Transport, image: Digest) -> Inventory | None:
+        """The one that fits; of several that differ none is, as ``inventories.find_inventory`` has it."""
+        fitting: list[Inventory] = []
         for content in find_documents(transport, image, MEDIA_TYPE, known=self._attached(transport, image)):
             try:
                 inventory = parse_inventory(content, f"the inventory attached to {image}")
@@ -112,9 +123,13 @@ class Inquiry:
                 self._say(f"warning: {error}")
                 continue
             if inventory.image.digest == image.value:
-                return inventory
-            self._say(f"warning: the inventory attached to {image} is that of {inventory.image.digest}")
-        return None
+                fitting.append(inventory)
+            else:
+                self._say(f"warning: the inventory attached to {image} is that of {inventory.image.digest}")
+        if any(other != fitting[0] for other in fitting):
+            self._say(f"warning: {image}: {len(fitting)} inventories are attached to it, which differ: none is used")
+            return None
+        return fitting[0] if fitting else None
 
     def _attached_test(self, transport: Transport, image: Digest) -> Mapping[str, Any] | None:
         known = self._attached(transport, image)
