@@ -131,7 +131,7 @@ def layers_of(spec: ImageSpec, changed: Mapping[str, str], apt: Mapping[str, str
     packages |= {**spec.packages, **changed}
     site = "opt/venv/lib/python3.11/site-packages"
     status = "".join(
-        package(name, apt.get(name, "1.0-1")).replace(
+        package(name, apt.get(name, "1.0-1"), arch="all" if name == "tini" and seed > 1 else "amd64").replace(
             "Description", f"Installed-Size: {300 + 90 * len(name)}\nDescription"
         )
         for name in APT

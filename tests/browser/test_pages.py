@@ -138,6 +138,9 @@ def test_any_two_revisions_are_compared(look: Look, site: Path, served: str, at:
     expect(result).to_contain_text("From python:3.11-r1 to python:3.11-r3: who has the first pulls")
     row = result.get_by_role("row", name="numpy")
     assert row.locator("td").all_inner_texts() == ["2.4.6", "2.4.1"]
+    # As the page of a revision counts them: one that is of another architecture now is no other package.
+    said = ["Python packages: 3", "Distribution packages: 2"]
+    assert result.get_by_role("heading", level=2).all_inner_texts() == said
     page.get_by_role("button", name="Swap").click()
     expect(row.locator("td").first).to_have_text("2.4.1")
     page.go_back()

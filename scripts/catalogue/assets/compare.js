@@ -52,7 +52,12 @@
       ...(of.gpu.lowest_driver ? [["driver", "lowest driver", of.gpu.lowest_driver]] : []),
     ]],
     ["Python packages", (of) => of.python.environments.flatMap((place) => place.distributions.map((item) => [`${place.path} ${normal(item.name)}`, item.name, item.version]))],
-    ["Distribution packages", (of) => of.apt.map((item) => [`${item.name}:${item.architecture}`, item.name, item.version])],
+    ["Distribution packages", (of) => {
+      // By the architecture too where a name is there for several.
+      const times = new Map();
+      for (const item of of.apt) times.set(item.name, (times.get(item.name) || 0) + 1);
+      return of.apt.map((item) => [times.get(item.name) > 1 ? `${item.name}:${item.architecture}` : item.name, item.name, item.version]);
+    }],
     ["Conda packages", (of) => of.conda.map((item) => [`${item.prefix} ${item.name}`, item.name, `${item.version} ${item.build}`])],
     ["Settings", (of) => [
       ...Object.entries(of.config.env).map(([name, value]) => [`env ${name}`, name, value]),
