@@ -150,6 +150,31 @@ def test_any_two_revisions_are_compared(look: Look, site: Path, served: str, at:
     expect(page.locator("#said")).to_have_text("There is no revision python:3.11-r77.")
 
 
+def test_what_is_being_typed_is_not_lost(look: Look) -> None:
+    """The browser tells of the new address a moment later, when the other revision is being typed already."""
+    page = look("compare.html")
+    page.evaluate(
+        """() => {
+          const { old, new: now } = document.getElementById("compare").elements;
+          old.value = "python:3.11-r1";
+          old.dispatchEvent(new Event("change", { bubbles: true }));
+          now.value = "python:3.1";
+        }"""
+    )
+    page.wait_for_url("**#old=python*")
+    page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 50))")
+    expect(page.get_by_label("To", exact=True)).to_have_value("python:3.1")
+    page.get_by_label("To", exact=True).fill("python:3.11-r2")
+    page.get_by_label("To", exact=True).press("Enter")
+    expect(page.locator("#result")).to_contain_text("From python:3.11-r1 to python:3.11-r2")
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_label("From")).to_have_value("")
+    page.go_forward()
+    expect(page.get_by_label("From")).to_have_value("python:3.11-r1")
+    expect(page.get_by_label("To", exact=True)).to_have_value("")
+
+
 def test_all_of_it_is_there_without_javascript(look: Look) -> None:
     page = look("index.html", java_script_enabled=False)
     expect(page.locator("#images tbody tr")).to_have_count(6)

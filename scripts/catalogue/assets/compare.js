@@ -155,13 +155,18 @@
     }
   }
 
+  let own = null;
   function remember() {
     const now = new URLSearchParams({ old: form.elements.old.value.trim(), new: form.elements.new.value.trim() }).toString();
+    own = now;
     if (now !== location.hash.slice(1)) location.hash = now;
-    else compare();
+    compare();
   }
 
   function restore() {
+    // Word of what was chosen here may come when somebody is typing the other one already.
+    if (location.hash.slice(1) === own) return;
+    own = null;
     const found = new URLSearchParams(location.hash.slice(1));
     form.elements.old.value = found.get("old") || "";
     form.elements.new.value = found.get("new") || "";
