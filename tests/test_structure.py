@@ -89,8 +89,8 @@ def test_what_is_run_in_the_image_expects_every_package_and_distribution() -> No
     found = structure_of(inventory(apt=apt(("libstdc++6", "12.2.0-14"), ("zlib1g", "1:1.2.13"))))
     dpkg, version, distributions = found["commandTests"]
     assert dpkg["expectedOutput"] == [
-        r"(?m)^libstdc\+\+6\ 12\.2\.0\-14\ amd64$",
-        r"(?m)^zlib1g\ 1:1\.2\.13\ amd64$",
+        "(?m)^libstdc\\+\\+6(:amd64)?\t12\\.2\\.0\\-14$",
+        "(?m)^zlib1g(:amd64)?\t1:1\\.2\\.13$",
     ]
     assert (version["command"], version["expectedOutput"]) == ("/opt/venv/bin/python", [r"(?m)^Python\ 3\.11\.2$"])
     assert distributions["expectedOutput"] == []

@@ -30,6 +30,7 @@ OFFERS = {
     "libssl3": offer("3.0.10-1", "openssl", security=True),
     "curl": offer("8.0-1", "curl", security=True),
     "zsh": offer("9", "zsh"),
+    "mesa": offer("22", "mesa"),
     "same": offer("1"),
     "older": offer("1.0~rc1"),
 }
@@ -41,6 +42,7 @@ PACKAGES = {
     "older": "1.0",
     "cuda-13": "1",
     "zsh": "",
+    "mesa": "0",
 }
 
 

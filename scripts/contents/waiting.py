@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """Packages that a line names."""
+LEFT_OUT = "0"
+"""Version of an empty package that stands for one that is left out on purpose (scripts/image/system/make-system)."""
 OS_RELEASE = ("usr/lib/os-release", "etc/os-release")
 
 
@@ -64,7 +66,7 @@ def find_waiting(packages: Mapping[str, str], offers: Mapping[str, Offer]) -> tu
     found = [
         Waiting(name=name, before=version, after=offer.version, source=offer.source, security=offer.security)
         for name, version in packages.items()
-        if (offer := offers.get(name)) and debian_order(version, offer.version)[0] == 1
+        if version != LEFT_OUT and (offer := offers.get(name)) and debian_order(version, offer.version)[0] == 1
     ]
     exposed = list(EXPOSED)
     last = len(exposed)
