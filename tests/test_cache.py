@@ -99,6 +99,7 @@ def test_every_step_of_our_dockerfiles_is_known_as_ours(family: str) -> None:
         "[app 4/4] COPY --from=build /out /usr/local",
         "[app 4/4] COPY locks/a.txt /lock/a",
         "mount / from exec /bin/sh -c make",
+        'cached mount /var/cache/apt from exec /bin/sh -c /build/make-system curl with id "//var/cache/apt"',
         "",
     ],
 )

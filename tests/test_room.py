@@ -42,7 +42,7 @@ def test_a_first_build_needs_the_estimate_and_a_later_one_what_the_last_took(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [need_of(spec, settings(tmp_path), ESTIMATES) for spec in (CPU, TORCH)] == [10_000, 25_000]
-    built(monkeypatch, 1000)
+    built(monkeypatch, 500)
     assert need_of(CPU, settings(tmp_path), ESTIMATES) == 5500
     built(monkeypatch, 90_000)
     assert need_of(CPU, settings(tmp_path), ESTIMATES) == 10_000
@@ -77,12 +77,12 @@ def test_an_engine_on_another_disk_is_asked_for_its_part(
 
     def free_space(path: Path) -> int:
         asked.append(str(path))
-        return 8000
+        return 9000
 
     monkeypatch.setattr(engine, "free_space", free_space)
     require_room([CPU], settings(tmp_path), ESTIMATES)
     assert asked == [str(tmp_path / "out"), "/no/such/directory"]
-    monkeypatch.setattr(engine, "free_space", lambda path: 8000 if path == tmp_path / "out" else 7999)
+    monkeypatch.setattr(engine, "free_space", lambda path: 9000 if path == tmp_path / "out" else 8999)
     with pytest.raises(BuildError, match=r"needs about 0\.0 GB in /no/such/directory"):
         require_room([CPU], settings(tmp_path), ESTIMATES)
     assert docker.calls("info")

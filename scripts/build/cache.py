@@ -22,6 +22,8 @@ OURS = re.compile(
     r"|\bCOPY scripts/image/\S+ "
     r"|&& find /layer -exec touch -h -d @315532800"
 )
+# A cache that steps mount is one for all who mount that path, and apt's is where everybody has it.
+COMMON = re.compile(r"^cached mount /var/(cache|lib)/apt\b")
 UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -41,7 +43,9 @@ class Cached:
 
 def ours(records: Iterable[Cached]) -> tuple[Cached, ...]:
     """Those that a step of this repository's Dockerfiles made."""
-    return tuple(record for record in records if OURS.search(record.description))
+    return tuple(
+        record for record in records if OURS.search(record.description) and not COMMON.match(record.description)
+    )
 
 
 def find_cached(builder: str, now: datetime.datetime) -> tuple[Cached, ...]:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LAYOUT_SHARE = 5
-"""Of the bytes that a build takes, one part in so many is its layout; the rest is the engine's: the same blobs again,
-unpacked layers, the cache of the steps."""
+LAYOUT_SHARE = 10
+"""Of the bytes that a build takes, one part in so many is its layout; the rest is the engine's: the same blobs again, the
+layers unpacked (4.1 GB where the layout is 0.83), the stages that they were made in, and the wheels."""
 CORES = 2
 """Of one row: its stages run side by side, but most of them wait for downloads."""
 MEMORY = 3_000_000_000
