@@ -97,8 +97,8 @@ def revisions(c: Context, image: str, registry: str | None = None, format: str =
 def rollback(
     c: Context,
     image: str,
-    to: str,
-    reason: str,
+    to: str = "",
+    reason: str = "",
     registry: str | None = None,
     dry_run: bool = False,
     format: str = "table",
@@ -106,6 +106,8 @@ def rollback(
     """Publish what an older revision was as a new one: rollback REPO:TAG --to rN --reason TEXT."""
     from scripts.release import commands
 
+    if not to:
+        raise UsageError("--to: expected the revision to go back to, such as r13")
     settings = here(c).settings(c, registry=registry)
     row = commands.roll_back(image, to, here(c).images(), settings, say, reason=reason, dry_run=dry_run)
     show([row], format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
@@ -115,7 +117,7 @@ def rollback(
 def yank(
     c: Context,
     image: str,
-    reason: str,
+    reason: str = "",
     registry: str | None = None,
     dry_run: bool = False,
     format: str = "table",
