@@ -14,6 +14,8 @@ from scripts.errors import UsageError
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release.ledger import FILENAME, append_lines
 from scripts.tasks.documents import published_to
+from tests.faulty_registry import FaultyRegistry
+from tests.test_push import built
 from tests.test_tables import published
 
 if TYPE_CHECKING:
@@ -137,6 +139,31 @@ def test_a_row_without_its_lock_is_told(documents: Tasks) -> None:
         "ARG BASE_IMAGE=python:3.11\nARG ROW=1\nFROM ${BASE_IMAGE} AS app\nCOPY fam/locks/${ROW}/all.txt /lock/\n"
     )
     assert refused(documents) == "fam/locks/1: no lock for all: run `invoke lock fam --version 1`"
+
+
+def test_what_is_published_is_told_at_once(documents: Tasks) -> None:
+    """By the task that published it, if it went where the tables say that images are; and a fault undoes no publish."""
+    settings = documents.repository.root / "invoke.yaml"
+    with FaultyRegistry() as registry:
+        where = f"{registry.host}/vessl-ai"
+        built(documents.repository, "one")
+        before = texts(documents)
+        assert documents.run("push", "fam", "--registry", where).returncode == 0
+        assert texts(documents) == before
+        settings.write_text(settings.read_text().replace("quay.io/vessl-ai", where))
+        assert documents.run("push", "fam", "--dry-run").returncode == 0
+        assert texts(documents) == before
+        done = documents.run("push", "fam")
+        assert done.returncode == 0
+        assert "image tables written: README.md, fam/README.md: commit them with the ledger\n" in done.stderr
+        assert set(rows(documents, "--check").values()) == {"as they should be"}
+        for words in (["yank", "app:1-r1", "--reason", "x"], ["ledger", "fam", "--adopt"], ["release", "fam"]):
+            (documents.repository.root / "README.md").write_text(before["README.md"])
+            assert "image tables written: README.md: " in documents.run(*words).stderr, words
+        (documents.repository.root / "README.md").unlink()
+        done = documents.run("ledger", "fam", "--adopt")
+        assert done.returncode == 0
+        assert "warning: the image tables are not written anew: README.md: no place for the table" in done.stderr
 
 
 def test_require_current_names_every_stale_document(documents: Tasks) -> None:
