@@ -12,9 +12,11 @@ from invoke import Config
 
 from scripts import errors
 from scripts.build.bases import STAND_INS
+from scripts.build.engine import Lack
 from scripts.build.settings import INDEX_VARIABLES
 from scripts.build.wanted import Evidence, Scan
 from scripts.contents.drivers import LOWEST
+from scripts.doctor import ENGINE_FIXES
 from scripts.recipe.lock import asked_names
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release.scan_policy import Policy
@@ -71,6 +73,11 @@ def test_what_every_image_has_is_what_every_image_asks_for() -> None:
         text = " ".join(PAGES[name].section(heading).text.lower().split())
         for package in asked if name == "docs/choosing.md" else asked - words.keys():
             assert words.get(package, package) in text, f"{name}: {package}"
+
+
+def test_what_the_doctor_refers_to_is_there() -> None:
+    page = ENGINE_FIXES[Lack.STORE].rpartition(" ")[2]
+    assert '`{"features": {"containerd-snapshotter": true}}`' in PAGES[page].text
 
 
 def test_stand_ins_are_those_that_there_are() -> None:
