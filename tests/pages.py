@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-SHELL = ("sh", "")
+SHELL = "sh"
 PROGRAMS = ("./scripts/invoke", "./scripts/nox", "docker", "cosign", "git", "ssh")
 """What a command in a table begins with; all lines of a block of the shell are commands."""
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
+PLACEHOLDER = re.compile(r"…|\[|\b[A-Z]{2,}\b")
+"""In prose, where a command may be spoken of in general."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +119,16 @@ class Page:
 
     def _commands(self) -> Iterator[Command]:
         for block in self.blocks:
-            if block.language in SHELL:
+            if block.language == SHELL:
                 lines = re.sub(r" *\\\n *", " ", block.text).splitlines()
                 for offset, line in enumerate(lines, 1):
                     if text := re.sub(r"(^|\s+)# .*", "", line).strip():
                         yield Command(self.name, block.line + offset, text)
         for number, line in self.prose:
-            programs = PROGRAMS if line.startswith("|") else ("./scripts/",)
+            table = line.startswith("|")
             for match in CODE.finditer(line):
-                if match[1].startswith(programs) and not match[1].endswith(" …"):
+                general = not table and PLACEHOLDER.search(match[1])
+                if match[1].startswith(PROGRAMS if table else "./scripts/") and not general:
                     yield Command(self.name, number, match[1])
 
 

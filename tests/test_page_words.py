@@ -110,7 +110,7 @@ def settings_in(folder: Path) -> set[str]:
 
 def test_settings_that_are_named_are_those_of_invoke_yaml(tmp_path: Path) -> None:
     settings = settings_in(ROOT)
-    examples = [text for name in PAGES for text in blocks(name, "yaml")]
+    examples = [text for name in PAGES for text in blocks(name, "yaml") if text.startswith("images:")]
     assert examples
     for text in examples:
         (tmp_path / "invoke.yaml").write_text(text)

@@ -13,12 +13,16 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
 import tasks as images_tasks
-from scripts.contents.reproduce import parse_options
+from scripts.contents.reproduce import parse_options as parse_reproduce
 from scripts.recipe.matrix import expand_all, load_families
+from scripts.smoke.__main__ import parse_options as parse_smoke
+from tests.bench.__main__ import parse_options as parse_bench
 from tests.integration import test_documented_evidence, test_documented_images
 from tests.pages import ROOT, SHELL, documented, load_pages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.pages import Command
 
 PAGES = load_pages()
@@ -31,7 +35,13 @@ RUN = {
     "cosign": test_documented_evidence.COMMANDS,
     "git": ("git add --all", 'git commit --message "cuda: torch 2.5.1"', 'git commit --message "Published: cuda"'),
 }
-LANGUAGES = {*SHELL, "toml", "yaml", "dockerfile"}
+LANGUAGES = {SHELL, "toml", "yaml", "json", "dockerfile", "text"}
+OPTIONS: dict[str, Callable[[list[str]], object]] = {
+    "reproduce": parse_reproduce,
+    "bench": parse_bench,
+    "smoke": lambda options: parse_smoke(["python:3.11", *options]),
+}
+"""What reads the options of a session, behind --."""
 PATH = re.compile(r"(?:scripts|tests|docs|cpu|cuda|deprecated-ngc|\.ci)/[\w./-]*|[\w-]+\.(?:py|toml|yaml|in|txt|md)")
 # Written once something is published; names of files in folders; or of no file of ours.
 NOT_HERE = {"CHANGES.md", "roots.json", "versions.toml", "scan.toml", "docs/bench.md", "train.py", "apt.txt"}
@@ -128,9 +138,11 @@ def test_tasks_that_are_mentioned_are_there() -> None:
     assert [where for where, task in found if task not in known and not task.startswith("-")] == []
 
 
-def test_every_task_is_in_the_table_of_the_readme() -> None:
-    told = {command.words[1] for command in PAGES["README.md"].section("For maintainers").commands}
-    assert set(Collection.from_module(images_tasks).tasks) - told == {"ledger"}  # publishing.md has it
+def test_every_task_is_documented() -> None:
+    told = {command.words[1] for command in INVOKE} | {
+        text.split()[1] for page in PAGES.values() for _, text in page.code if text.startswith("invoke ")
+    }
+    assert set(Collection.from_module(images_tasks).tasks) - told == set()
 
 
 def sessions() -> set[str]:
@@ -149,8 +161,13 @@ def test_commands_of_nox_name_sessions_and_give_them_options_that_they_have() ->
         if words:
             assert set(words[1:]) <= {"-s": known, "-t": tags}[words[0]], command
         if options:
-            assert words[1] == "reproduce", command
-            assert parse_options(options).id == "python:3.11"
+            OPTIONS[words[1].partition("(")[0]](options)  # which ends the test if it does not take them
+
+
+@pytest.mark.parametrize("session", OPTIONS)
+def test_an_option_that_a_session_does_not_have_is_found(session: str) -> None:
+    with pytest.raises(SystemExit):
+        OPTIONS[session](["--no-such-option"])
 
 
 def split_at(words: list[str], mark: str) -> tuple[list[str], list[str]]:
