@@ -87,7 +87,13 @@ def test_stale_tables_are_found_and_nothing_is_written(documents: Tasks) -> None
         "fam/README.md: its tables are not what versions.toml, locks and ledgers say\n"
         "run `invoke tables` and commit the result"
     )
+    done = documents.run("catalogue", "--check")
+    assert (done.returncode, done.stdout, done.stderr.partition(":")[0]) == (2, "", "fam/README.md")
     assert texts(documents) == before
+    rows(documents)
+    done = documents.run("catalogue", "--check", "--format", "json")
+    assert {row["tables"] for row in json.loads(done.stdout)} == {"as they should be"}
+    assert not (documents.repository.root / "site").exists()
 
 
 def test_a_table_that_somebody_edited_is_stale(documents: Tasks) -> None:

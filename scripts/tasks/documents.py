@@ -11,6 +11,7 @@ from scripts.errors import ImagesError
 from scripts.workplace import here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from invoke import Context
@@ -29,7 +30,11 @@ def tables(c: Context, check: bool = False, dry_run: bool = False, format: str =
         require_current(documents)
     elif not dry_run:
         apply_documents(documents)
-    done = "to be written" if dry_run else "written"
+    show_documents(documents, format, "to be written" if dry_run else "written")
+
+
+def show_documents(documents: Iterable[Document], format: str, done: str = "") -> None:
+    """Print what became of the tables of each document."""
     rows = [{"document": item.name, "tables": done if item.stale else "as they should be"} for item in documents]
     show(rows, format, {"document": None, "tables": None})
 
