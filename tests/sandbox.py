@@ -83,7 +83,11 @@ def make_sandbox(
         **{f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
     sandbox = Sandbox(root, registry, environment)
-    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+    for words in (
+        ["init", "--quiet", "--initial-branch", "main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "all"],
+    ):
         subprocess.run(["git", *words], cwd=root, env=environment, check=True)
     publish(sandbox)
     return sandbox

@@ -47,7 +47,9 @@ def to_run(command: Command, sandbox: Sandbox, database: Path) -> list[str]:
     task = words[1] if words[0] == "./scripts/invoke" else ""
     real = task == "tables" or (task == "lock" and NEW_ROW in words)
     dry = task in CAN_BE_DRY and not real and not {"--dry-run", "--help", "--check"} & set(words)
-    return [*words, *(["--dry-run"] if dry else [])]
+    # Debian's mirror and the registries of the bases are real, and not asked.
+    near = task == "outdated" and "--only" not in words
+    return [*words, *(["--dry-run"] if dry else []), *(["--only", "bases,python,ends"] if near else [])]
 
 
 def commands_of(page: Page) -> list[Command]:
