@@ -7,7 +7,18 @@ from pathlib import Path
 from invoke import Collection
 
 from scripts.positional import allow_optional_positionals
-from scripts.tasks import building, catalogue, ci, evidence, housekeeping, locking, looking, planning, publishing
+from scripts.tasks import (
+    building,
+    catalogue,
+    ci,
+    documents,
+    evidence,
+    housekeeping,
+    locking,
+    looking,
+    planning,
+    publishing,
+)
 
 ROOT = Path(__file__).resolve().parent
 allow_optional_positionals(frozenset({"list", "plan", "bases", "outdated"}))
@@ -20,6 +31,7 @@ ns = Collection(
     *looking.TASKS,
     *evidence.TASKS,
     *catalogue.TASKS,
+    *documents.TASKS,
     *ci.TASKS,
     *housekeeping.TASKS,
 )

@@ -1,1 +1,1 @@
-"""The library behind ``tasks.py`` and ``noxfile.py``; see README.md for the order in which its packages import."""
+"""The library behind ``tasks.py`` and ``noxfile.py``; see docs/maintaining.md for the order in which its packages import."""

@@ -63,7 +63,7 @@ OPTIONS = {
     "what": "what to remove, comma-separated: layout, image, cache",
     "images": "REPO:TAG of images, with a space between them, in one word",
     "folder": "folder with FAMILY/revisions.jsonl of other checkouts, at any depth",
-    "check": "say where requirements and locks disagree, offline, and change nothing",
+    "check": "offline, change nothing, and fail where something is to be made anew: locks, tables",
 }
 
 

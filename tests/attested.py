@@ -21,6 +21,7 @@ from tests.products import MANIFEST
 from tests.test_smoke_record import RECORD
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from scripts.release.reference import Repository
@@ -94,11 +95,13 @@ class Attested:
             put_manifest(transport, repository.tag(tag), self.product.manifest)
 
 
-def make_build(root: Path, registry: str = "quay.io/vessl-ai", image: str = "app:1") -> Attested:
-    """A layout with a Debian package and a Python distribution, below ``root``."""
+def make_build(
+    root: Path, registry: str = "quay.io/vessl-ai", image: str = "app:1", more: Mapping[str, str] | None = None
+) -> Attested:
+    """A layout with a Debian package and a Python distribution, and with ``more`` files, below ``root``."""
     out = root / "out"
     layout = out / image.replace(":", "_")
-    _make_layout(layout)
+    _make_layout(layout, FILES | dict(more or {}))
     product = load_product(layout)
     build = Build(
         id=image,
@@ -123,7 +126,7 @@ def make_build(root: Path, registry: str = "quay.io/vessl-ai", image: str = "app
     return Attested(settings, build, product, replace(RECORD, id=image, digest=build.digest))
 
 
-def _make_layout(folder: Path) -> None:
+def _make_layout(folder: Path, files: Mapping[str, str]) -> None:
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
@@ -134,7 +137,7 @@ def _make_layout(folder: Path) -> None:
 
     with io.BytesIO() as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for name, text in FILES.items():
+            for name, text in files.items():
                 entry = tarfile.TarInfo(name)
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))

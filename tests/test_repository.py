@@ -15,6 +15,7 @@ from scripts.recipe.family import SCHEMA, State, layer_of, render_schema
 from scripts.recipe.inputs import context_files
 from scripts.recipe.lock import REQUIREMENTS, Pin, direct_requirements, disagreements, load_lock, lock_directory
 from scripts.recipe.matrix import expand_all, load_families
+from tests.pages import load_pages
 
 if TYPE_CHECKING:
     from scripts.recipe.family import Family, Row
@@ -234,9 +235,8 @@ def test_no_module_has_300_lines_or_more() -> None:
 
 
 def test_the_quick_start_is_what_ci_runs() -> None:
-    readme = (ROOT / "README.md").read_text()
-    block = readme.split("```")[1].strip().splitlines()
-    assert [line.partition("#")[0].strip() for line in block] == [
+    (block,) = load_pages()["README.md"].section("Build and test").blocks
+    assert [line.partition("#")[0].strip() for line in block.text.splitlines()] == [
         "./scripts/invoke build cpu --version 3.11",
         "./scripts/nox",
     ]

@@ -1,1 +1,1 @@
-"""What is published, as pages and data for the people who choose an image."""
+"""What is declared and published, as tables, pages and data for the people who choose an image."""

@@ -164,13 +164,18 @@ def reproduce(image_id: str, root: Path, settings: Settings, *, cold: bool, keep
             shutil.rmtree(work, ignore_errors=True)
 
 
-def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Run the command, return its exit code; an expected failure is a sentence, never a traceback."""
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="nox -s reproduce --", allow_abbrev=False)
     parser.add_argument("id", nargs="?", default="python:3.11", help="REPO:TAG of an image of the version manifests")
     parser.add_argument("--cold", action="store_true", help="the first build downloads everything anew")
     parser.add_argument("--keep", action="store_true", help="keep checkouts and layouts of builds that differ")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Run the command, return its exit code; an expected failure is a sentence, never a traceback."""
+    options = parse_options(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         config = Config(project_location=root)

@@ -55,10 +55,10 @@ def render_notes(ledger: Ledger) -> str:
 def _entry(ledger: Ledger, line: Line) -> Iterator[str]:
     name = f"{line.repository.rpartition('/')[2]}:{line.tag}-r{line.revision}"
     if not isinstance(line, Published):
-        yield f"- **{name}** is {line.kind}: {_escaped(line.reason)}"
+        yield f"- **{name}** is {line.kind}: {escaped(line.reason)}"
         return
     yanked = ledger.yanked(line.repository, line.tag).get(line.revision)
-    yield f"- {'~~' if yanked else ''}**{name}**{'~~' if yanked else ''}: {_escaped(line.reason)}"
+    yield f"- {'~~' if yanked else ''}**{name}**{'~~' if yanked else ''}: {escaped(line.reason)}"
     facts = [f"{line.size / 1e6:.0f} MB"]
     if line.replaces:
         facts.insert(0, f"replaces r{line.replaces}")
@@ -68,9 +68,9 @@ def _entry(ledger: Ledger, line: Line) -> Iterator[str]:
         facts.append("adopted" if line.adopted else "published without a smoke test")
     yield f"`{line.digest}` ({', '.join(facts)})"
     if isinstance(yanked, Yanked):
-        yield f"Yanked on {yanked.time[:10]}: {_escaped(yanked.reason)}"
+        yield f"Yanked on {yanked.time[:10]}: {escaped(yanked.reason)}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>#|~" else char for char in text)

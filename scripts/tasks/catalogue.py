@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.console import command, say, show
+from scripts.tasks.documents import planned, show_documents
 from scripts.workplace import here
 
 if TYPE_CHECKING:
@@ -19,14 +20,21 @@ def catalogue(
     c: Context,
     output: str = "",
     offline: bool = False,
+    check: bool = False,
     registry: str | None = None,
     dry_run: bool = False,
     format: str = "table",
 ) -> None:
-    """Write a static site of what is published: images, revisions, contents, comparisons, feeds and data."""
+    """Write a static site of what is published; --check: only see that the tables of the READMEs are not stale."""
     from scripts.catalogue.commands import write_catalogue
+    from scripts.catalogue.documents import require_current
 
     place = here(c)
+    if check:
+        documents = planned(place)
+        require_current(documents)
+        show_documents(documents, format)
+        return
     settings = place.settings(c, registry=registry)
     folder = Path(os.environ.get("IMAGES_CALLER") or Path.cwd(), output) if output else settings.root / "site"
     today = datetime.datetime.now(datetime.UTC).date()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scripts.console import command, say, show
 from scripts.errors import UsageError
+from scripts.tasks.documents import follow, published_to
 from scripts.workplace import here
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def join(c: Context, folder: str, dry_run: bool = False, format: str = "table") 
     lines = plan_join(here(c).root, place)
     if not dry_run:
         apply_join(lines)
+        follow(here(c), published_to(here(c).root))
     rows = [
         {"family": path.parent.name, "revision": line.name, "line": line.kind, "why": line.reason}
         for path, added in lines.items()

@@ -6,6 +6,7 @@ from invoke import Context, Exit
 
 from scripts.console import command, say, show
 from scripts.errors import AuditError, UsageError
+from scripts.tasks.documents import follow
 from scripts.workplace import checked_progress, here
 
 
@@ -49,6 +50,8 @@ def push(
     specs = here(c).chosen(family, version, stage, every=all)
     choices = {"reason": reason, "force": force, "skip_smoke": unsafe_skip_smoke, "dry_run": dry_run}
     rows, errors = commands.push(specs, here(c).images(), settings, say, **choices)
+    if not dry_run:
+        follow(here(c), settings.registry)
     show(rows, format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
     if errors:
         raise Exit(f"{len(errors)} of {len(rows)} not published, see above", code=errors[0].exit_code)
@@ -78,6 +81,8 @@ def release(
     specs = here(c).chosen(family, version, stage, every=all)
     choices = {"reason": reason, "force": force, "skip_smoke": unsafe_skip_smoke, "dry_run": dry_run}
     rows, errors = commands.release(specs, here(c).images(), settings, say, **choices)
+    if not dry_run:
+        follow(here(c), settings.registry)
     show(rows, format, {"id": None, "build": None, "action": None, "revision": None, "why": 30})
     say(summary(rows))
     if errors:
@@ -97,8 +102,8 @@ def revisions(c: Context, image: str, registry: str | None = None, format: str =
 def rollback(
     c: Context,
     image: str,
-    to: str,
-    reason: str,
+    to: str = "",
+    reason: str = "",
     registry: str | None = None,
     dry_run: bool = False,
     format: str = "table",
@@ -106,8 +111,12 @@ def rollback(
     """Publish what an older revision was as a new one: rollback REPO:TAG --to rN --reason TEXT."""
     from scripts.release import commands
 
+    if not to:
+        raise UsageError("--to: expected the revision to go back to, such as r13")
     settings = here(c).settings(c, registry=registry)
     row = commands.roll_back(image, to, here(c).images(), settings, say, reason=reason, dry_run=dry_run)
+    if not dry_run:
+        follow(here(c), settings.registry)
     show([row], format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
 
 
@@ -115,7 +124,7 @@ def rollback(
 def yank(
     c: Context,
     image: str,
-    reason: str,
+    reason: str = "",
     registry: str | None = None,
     dry_run: bool = False,
     format: str = "table",
@@ -125,6 +134,8 @@ def yank(
 
     settings = here(c).settings(c, registry=registry)
     row = commands.yank_one(image, here(c).images(), settings, say, reason=reason, dry_run=dry_run)
+    if not dry_run:
+        follow(here(c), settings.registry)
     show([row], format, {"id": None, "action": None, "revision": None, "digest": 19, "why": 30})
 
 
@@ -159,8 +170,11 @@ def ledger(
         raise UsageError(
             "--adopt: the ledger is a file, FAMILY/revisions.jsonl; this only writes what it lacks into it"
         )
+    settings = here(c).settings(c, registry=registry)
     specs = select(here(c).images(), family, version, stage)
-    rows = commands.adopt_all(specs, here(c).settings(c, registry=registry), say, reason=reason, dry_run=dry_run)
+    rows = commands.adopt_all(specs, settings, say, reason=reason, dry_run=dry_run)
+    if not dry_run:
+        follow(here(c), settings.registry)
     show(rows, format, {"revision": None, "line": None, "why": 40})
 
 
