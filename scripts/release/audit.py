@@ -12,7 +12,7 @@ from scripts.release.artifacts import YANKED, YANKED_TYPE
 from scripts.release.claims import parse_claims
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import get_if_there, has_blob, head_manifest, list_tags
-from scripts.release.revision import Found, compare, parse_revisions, revision_tag
+from scripts.release.revision import Found, compare, own_tags, parse_revisions, revision_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,13 +47,13 @@ def audit(
     tags = list_tags(transport, repository)
     written = {line.tag for line in ledger.lines if line.repository == str(repository)}
     known = sorted({*standard_tags, *written})
-    explained = {name for tag in known for name in (tag, *_of(tags, tag))}
+    explained = {name for tag in known for name in (tag, *_of(own_tags(tags, tag), tag))}
     for name in tags:
         if name not in explained and not REFERRERS.fullmatch(name):
             yield Difference(place=f"{repository}:{name}", what="a tag that is no image's, no revision and no claim")
     seen = _Seen()
     for tag in known:
-        yield from _audit_tag(transport, repository, tag, tags, ledger, seen if blobs else None)
+        yield from _audit_tag(transport, repository, tag, own_tags(tags, tag), ledger, seen if blobs else None)
     if blobs:
         yield from _audit_marks(repository, known, tags, ledger, seen.marks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from scripts.release.product import load_product
 from scripts.release.progress import Progress
 from scripts.release.publish import Facts, look, publish
 from scripts.release.registry import list_tags
-from scripts.release.revision import Decision, Step, decide
+from scripts.release.revision import Decision, Step, decide, own_tags
 from scripts.smoke.record import Outcome, hash_checks, passed
 
 if TYPE_CHECKING:
@@ -161,9 +160,7 @@ class Pusher:
             self._ledgers[paths] = place.history()
         ledger = self._ledgers[paths]
         tags = self.tags_of(place.repository)
-        # All that concerns the image stands together, as tags are sorted; of the others there may be very many.
-        own = tags[bisect_left(tags, place.tag) : bisect_left(tags, f"{place.tag}\U0010ffff")]
-        seen = look(self.transport, place, ledger, digest, own)
+        seen = look(self.transport, place, ledger, digest, own_tags(tags, place.tag))
         return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
 
     def mend_notes(self, place: Place) -> None:
