@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.build.build import run_foreground
+from scripts.build.baking import run_foreground
 from scripts.errors import BuildError, SmokeError
 from scripts.smoke.checks import CHECKS, ENGINE_LOST, PYTEST, SETTINGS
 from scripts.smoke.record import Outcome, Record, Result, directory_of, hash_checks, overall, save_record

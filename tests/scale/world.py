@@ -26,6 +26,7 @@ from tests.faulty_registry import FaultyRegistry
 from tests.memory_registry import INDEX, Reply, Seen, sha256
 
 if TYPE_CHECKING:
+    from scripts.recipe.inputs import Recipe
     from scripts.recipe.matrix import ImageSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,9 +106,10 @@ def make_world(folder: Path, registry: Registry, *, images: int, revisions: int)
     )
     bases = {spec.base: sha256(spec.base.encode()) for spec in specs}
     for number, spec in enumerate(specs):
-        digest = _publish(registry, spec, settings, revisions)
-        base = "another" if number % CHANGED == 0 else bases[spec.base]
-        _note_build(spec, settings, digest, Base(reference=spec.base, digest=base, context=""))
+        digest = sha256(b"another base") if number % CHANGED == 0 else bases[spec.base]
+        base = Base(reference=spec.base, digest=digest, context="")
+        recipe = plan_build(spec, base, None, settings).recipe
+        _note_build(spec, settings, _publish(registry, spec, settings, revisions, recipe.hash, base), recipe, base)
     return World(
         root=root,
         images=specs,
@@ -148,7 +150,7 @@ def _commit(root: Path) -> None:
         subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
 
 
-def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions: int) -> str:
+def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions: int, recipe: str, base: Base) -> str:
     """Publish an image so often, with a line of the ledger each; the digest of its newest revision."""
     place = place_of(spec, settings)
     name = place.repository.name
@@ -175,8 +177,8 @@ def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions:
                 reason="numpy 2.4.5 to 2.4.6",
                 digest=digest,
                 size=MEGABYTES * 1_000_000,
-                recipe="ab" * 32,
-                base="sha256:" + "cd" * 32,
+                recipe=recipe,
+                base=base.digest,
                 commit="1234567",
                 replaces=revision - 1 or None,
             )
@@ -184,21 +186,14 @@ def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions:
     return digest
 
 
-def _note_build(spec: ImageSpec, settings: Settings, digest: str, base: Base) -> None:
+def _note_build(spec: ImageSpec, settings: Settings, digest: str, recipe: Recipe, base: Base) -> None:
     """Leave what a build leaves that ``plan`` looks at."""
-    recipe = plan_build(spec, base, None, settings).recipe
     directory = directory_of(settings.out, spec.id)
     (directory / "blobs" / "sha256").mkdir(parents=True)
     for name in ("oci-layout", "index.json"):
         (directory / name).touch()
-    record = {
-        "id": spec.id,
-        "digest": digest,
-        "size": MEGABYTES * 1_000_000,
-        "recipe": recipe.parts,
-        "base": base.digest,
-    }
-    record |= {"stand_in": False, "commit": "1234567", "epoch": 0}
+    record = {"id": spec.id, "digest": digest, "size": MEGABYTES * 1_000_000, "recipe": recipe.parts}
+    record |= {"base": base.digest, "stand_in": False, "commit": "1234567", "epoch": 0}
     (directory / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
 
