@@ -59,6 +59,7 @@ def run_checks(
         command += ["-n", str(workers or (os.cpu_count() or 1) + 1), f"--results={results}", f"--junitxml={junit}"]
         command += ["-o", f"junit_suite_name={spec.id}", f"--image={spec.id}", f"--digest={subject.digest}"]
         command += [f"--layout={subject.layout}"] if subject.layout else []
+        command += [f"--platform={subject.platform}"] if subject.platform else []
         command += ["--stand-in"] if subject.stand_in else []
         command += ["--gpu"] if gpu else []
         command += [f"--checks={','.join(only)}"] if only else []
