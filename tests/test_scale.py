@@ -11,6 +11,8 @@ import pytest
 import tasks
 from tests.scale import __main__ as command
 from tests.scale.measure import TASKS, Cost, measure
+from tests.scale.release import Release
+from tests.scale.release import missed as missed_releases
 from tests.scale.report import MARGIN, PLAN_IMAGES, PLAN_SECONDS, missed, render_report, rows_of
 from tests.scale.world import CHANGED, Registry, World, make_world
 
@@ -97,6 +99,19 @@ def test_a_slow_plan_is_seen() -> None:
     ]
 
 
+def test_a_release_that_does_too_much_or_takes_too_long_is_seen() -> None:
+    same = Release(what="nothing changed", images=100, seconds=59.0, built=0, published=0)
+    one = Release(what="one changed", images=100, seconds=90.0, built=1, published=1)
+    assert list(missed_releases([same, one])) == []
+    assert list(missed_releases([replace(same, seconds=61.0, built=1), replace(one, built=2, published=2)])) == [
+        "release, nothing changed: 1 built and 0 published, not 0",
+        "release, nothing changed: 61 s, the goal is 60 s",
+        "release, one changed: 2 built and 2 published, not 1",
+    ]
+    document = {"machine": "", "revisions": 1, "tasks": [], "missed": [], "release": [same.row, one.row]}
+    assert "100 images, one changed" in render_report(document)
+
+
 def test_the_report_fits_80_columns() -> None:
     costs = [
         cost("audit", 10, 12.3456, 567.8, 123.4),
@@ -115,6 +130,7 @@ def test_the_report_fits_80_columns() -> None:
         (["--images", "10,7"], '--images: expected even numbers such as 10,100, got "7"'),
         (["--images", "0"], '--images: expected even numbers such as 10,100, got "0"'),
         (["--tasks", "lst"], '--tasks: no "lst"'),
+        (["--release", "7"], "--release: expected 0, or more than 7, got 7"),
         (["--revisions", "0"], "--revisions: expected 1 or more, got 0"),
     ],
 )
@@ -129,7 +145,10 @@ def test_the_command_prints_and_keeps_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "ROOT", tmp_path)
-    assert command.main(["--images", "2", "--revisions", "1", "--tasks", "list", "--format", "json"]) == 0
+    assert (
+        command.main(["--images", "2", "--revisions", "1", "--tasks", "list", "--release", "0", "--format", "json"])
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
     assert [(row["task"], row["images"]) for row in document["tasks"]] == [("list", 2)]
     assert json.loads((tmp_path / "out" / "scale.json").read_text()) == document

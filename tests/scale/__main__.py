@@ -13,10 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.build.engine import require_engine
 from scripts.build.vcs import last_commit
 from scripts.console import say
 from scripts.errors import ImagesError, UsageError
 from scripts.recipe.faults import did_you_mean
+from tests.scale import release
 from tests.scale.measure import TASKS, Cost, measure
 from tests.scale.report import missed, render_report, rows_of
 from tests.scale.world import STAGES, Registry, make_world
@@ -35,6 +37,9 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--images", default="10,100,1000", metavar="NUMBERS", help="even numbers; default: %(default)s")
     parser.add_argument("--revisions", type=int, default=50, metavar="N", help="of each image; default: %(default)s")
     parser.add_argument("--tasks", default=",".join(TASKS), metavar="NAMES", help="some of: %(default)s")
+    parser.add_argument(
+        "--release", type=int, default=100, metavar="N", help="small images to release, 0: none; default: %(default)s"
+    )
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print on stdout")
     return parser.parse_args(arguments)
 
@@ -80,13 +85,31 @@ def measure_all(numbers: Sequence[int], revisions: int, tasks: Sequence[str]) ->
     return sorted(costs, key=lambda cost: (tasks.index(cost.task), cost.images))
 
 
+def measure_releases(images: int) -> tuple[release.Release, ...]:
+    """Measure releases of so many small images; of none, nothing.
+
+    :raises BuildError: if there is no engine, or something fails.
+    """
+    if not images:
+        return ()
+    require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
+    with tempfile.TemporaryDirectory(prefix="images-scale-", dir=PLACE) as folder:
+        found = release.measure_releases(Path(folder), images)
+    for item in found:
+        say(f"release, {item.what}: {item.seconds:.1f} s, {item.built} built, {item.published} published")
+    return found
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and keep the figures in ``out/scale.json``."""
     options = parse_options(arguments)
     try:
         if options.revisions < 1:
             raise UsageError(f"--revisions: expected 1 or more, got {options.revisions}")
+        if options.release and options.release <= release.CHANGED:
+            raise UsageError(f"--release: expected 0, or more than {release.CHANGED}, got {options.release}")
         costs = measure_all(chosen_numbers(options.images), options.revisions, chosen_tasks(options.tasks))
+        releases = measure_releases(options.release)
     except ImagesError as error:
         say(str(error))
         return error.exit_code
@@ -95,7 +118,8 @@ def main(arguments: Sequence[str]) -> int:
         "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "revisions": options.revisions,
         "tasks": rows_of(costs),
-        "missed": list(missed(costs)),
+        "release": [item.row for item in releases],
+        "missed": [*missed(costs), *release.missed(releases)],
     }
     text = json.dumps(document, indent=2)
     (ROOT / "out").mkdir(exist_ok=True)
