@@ -17,27 +17,41 @@ GREETING = b"POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgra
 BLOCK = 1 << 16
 
 
-@contextlib.contextmanager
-def serve_buildkit(engine: str) -> Iterator[str]:
-    """The address of the BuildKit of an engine, given by its socket's path."""
-    ends: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as door:
+class Door:
+    """A listening socket, and all that came through it."""
 
-        def serve() -> None:
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Be gone, as a machine that has lost its power is: in the middle of a word."""
+        for end in (self._door, *self._ends):
             with contextlib.suppress(OSError):
-                while True:
-                    client, _ = door.accept()
-                    server = _greet(engine)
-                    ends.extend((client, server))
-                    for pair in ((client, server), (server, client)):
-                        threading.Thread(target=_carry, args=pair, daemon=True).start()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
-        threading.Thread(target=serve, daemon=True).start()
-        try:
-            yield f"tcp://127.0.0.1:{door.getsockname()[1]}"
-        finally:
-            for end in ends:
-                end.close()
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._door.accept()
+                server = _greet(self.engine)
+                self._ends += (client, server)
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=_carry, args=pair, daemon=True).start()
+
+
+@contextlib.contextmanager
+def serve_buildkit(engine: str) -> Iterator[Door]:
+    """A door to the BuildKit of an engine, given by its socket's path."""
+    door = Door(engine)
+    try:
+        yield door
+    finally:
+        door.close()
 
 
 def _greet(engine: str) -> socket.socket:
