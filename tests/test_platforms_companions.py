@@ -23,13 +23,14 @@ from scripts.release.attestations import find_documents
 from scripts.release.commands import reader_of
 from scripts.release.companions import CHANGES_TYPE
 from scripts.release.download import get_blob
+from scripts.release.findings import State
 from scripts.release.place import place_of
 from scripts.release.push import Order, Pusher
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import get_manifest
 from scripts.release.statements import IN_TOTO, PROVENANCE, TEST_RESULT
 from scripts.release.target import find_target
-from scripts.release.verify import Proofs, State, verify
+from scripts.release.verify import Proofs, verify
 from scripts.smoke.record import hash_checks, save_record
 from tests.conftest import DIGEST
 from tests.faulty_registry import FaultyRegistry, connect
@@ -181,11 +182,13 @@ def test_verify_looks_at_the_index_and_at_each_image(settings: Settings, transpo
     assert [finding.what for finding in found] == [
         "signature", "provenance", "ledger",
         "signature linux/amd64", "provenance linux/amd64", "smoke test linux/amd64", "SBOM linux/amd64",
+        "inventory linux/amd64",
         "signature linux/arm64", "provenance linux/arm64", "smoke test linux/arm64", "SBOM linux/arm64",
+        "inventory linux/arm64",
     ]  # fmt: skip
     states = {finding.what: finding.state for finding in found}
     assert states["ledger"] is states["smoke test linux/arm64"] is State.PROVEN
-    assert len(verify(proofs, ARM64)) == 3 + 4
+    assert len(verify(proofs, ARM64)) == 3 + 5
     with pytest.raises(UsageError, match="no image for linux/s390x, there: linux/amd64, linux/arm64"):
         verify(proofs, "linux/s390x")
 

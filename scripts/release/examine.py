@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from scripts.build.settings import Settings
     from scripts.build.wanted import Scan as Wanted
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.findings import Finding
     from scripts.release.scan_policy import Judged
     from scripts.release.scanners import Report
     from scripts.release.target import Target
     from scripts.release.transport import Transport
-    from scripts.release.verify import Finding
 
     Say = Callable[[str], None]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.vcs import DIRTY
 from scripts.build.wanted import Need
 from scripts.contents.inventory import MEDIA_TYPE
 from scripts.release.attestations import find_bundles, find_documents
+from scripts.release.findings import Finding, State
 from scripts.release.predicates import facts_in, origin_in, result_in
 from scripts.release.provenance import builder_id
 from scripts.release.referrers import list_referrers
@@ -47,32 +47,6 @@ LEDGER = "the ledger"
 NONE = "none attached"
 
 
-class State(StrEnum):
-    """How sure something is."""
-
-    PROVEN = "PROVEN"
-    OPEN = "NOT PROVEN"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was found of one thing, in a line."""
-
-    what: str
-    state: State
-    by: str
-    """Who says so; empty where nobody does."""
-    why: str
-    need: Need = Need.OPTIONAL
-    """Whether it has to be proven."""
-
-    @property
-    def bad(self) -> bool:
-        """Whether the image must not be taken for what it should be."""
-        return self.state is State.FAILED or (self.state is State.OPEN and self.need is Need.REQUIRED)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proofs:
     """What is needed to look."""
@@ -103,14 +77,6 @@ def verify(proofs: Proofs, platform: str | None = None) -> tuple[Finding, ...]:
         return tuple(found)
     signature, provenance, *rest = looker.of_image()
     return (signature, provenance, looker.ledger(), *rest)
-
-
-def sums_up(findings: Iterable[Finding]) -> str:
-    """Why an image is not to be trusted; empty if it is: something is proven, and nothing that is needed is missing."""
-    found = list(findings)
-    if bad := [f"{item.what} {item.state}" for item in found if item.bad]:
-        return ", ".join(bad)
-    return "" if any(item.state is State.PROVEN for item in found) else "nothing is proven"
 
 
 class _Looker:

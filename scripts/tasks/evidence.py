@@ -24,7 +24,7 @@ def verify(
 ) -> None:
     """Say what is proven of a published image, and by whom: REPO:TAG, REPO:TAG-rN or a whole reference."""
     from scripts.release.examine import verify_image
-    from scripts.release.verify import sums_up
+    from scripts.release.findings import sums_up
 
     images = {spec.id: spec for spec in here(c).images()}
     settings = here(c).settings(c, registry=registry)

@@ -22,6 +22,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "plan": ("plan", "--format", "json"),
     "bake": ("bake", "cuda", "--all"),
     "audit": ("audit", "--format", "json"),
+    "catalogue": ("catalogue", "--format", "json"),
 }
 """What is measured, by name. A task that reads or writes all images belongs here as soon as there is one."""
 

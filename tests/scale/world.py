@@ -17,11 +17,13 @@ from scripts.build.layout import RECORD, directory_of
 from scripts.build.plan import plan_build
 from scripts.build.settings import Settings
 from scripts.build.sources import Base
+from scripts.contents.inventory import MEDIA_TYPE, Subject, render_inventory
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release.ledger import FILENAME, render_line
 from scripts.release.lines import Published
 from scripts.release.place import ledger_root, place_of
 from scripts.release.revision import revision_tag
+from tests import inventories
 from tests.faulty_registry import FaultyRegistry
 from tests.memory_registry import INDEX, Reply, Seen, sha256
 
@@ -36,10 +38,12 @@ ROWS_OF_A_BASE = 10
 CHANGED = 10
 """One image in so many was built with another base than there is now."""
 STAGES = 2
+MARK = f"sha256:{'0' * 64}"
 SOURCE = "https://github.com/vessl-ai/images"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INVENTORY = "application/vnd.vessl.images.inventory.v1+json"
 MEGABYTES = 5_000
+PACKAGES = 40
+"""Of each kind, in the inventory of each revision; the real ones have about 200."""
 ROW = """
 [[image]]
 version = "{version}"
@@ -64,11 +68,14 @@ class Registry(FaultyRegistry):
         self.requests.clear()
         return super().answer(seen)
 
-    def attach(self, digest: str, name: str) -> None:
-        """Attach something to a digest."""
-        content = json.dumps({"artifactType": INVENTORY, "subject": {"digest": digest}}).encode()
+    def attach(self, digest: str, name: str, document: bytes) -> None:
+        """Attach an inventory to a digest."""
+        described = {"mediaType": MEDIA_TYPE, "digest": self.put_blob(document, name), "size": len(document)}
+        subject = {"mediaType": MANIFEST, "digest": digest, "size": 1}
+        raw = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MEDIA_TYPE, "subject": subject}
+        content = json.dumps({**raw, "layers": [described]}).encode()
         own = self.put(content, MANIFEST, name=name)
-        entry = {"mediaType": MANIFEST, "digest": own, "size": len(content), "artifactType": INVENTORY}
+        entry = {"mediaType": MANIFEST, "digest": own, "size": len(content), "artifactType": MEDIA_TYPE}
         self.attached.setdefault(digest, []).append(entry)
 
     def _referrers(self, _: Seen, _name: str, digest: str) -> Reply:
@@ -157,6 +164,7 @@ def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions:
     path = ledger_root(settings, place.repository) / spec.family / FILENAME
     path.parent.mkdir(parents=True, exist_ok=True)
     shared = registry.put_blob(b"the base", name)
+    inventory = template(spec)
     digest = ""
     with path.open("a", encoding="utf-8") as ledger:
         for revision in range(1, revisions + 1):
@@ -168,7 +176,7 @@ def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions:
             content = json.dumps({"schemaVersion": 2, "config": blobs[0], "layers": blobs[1:]}).encode()
             tags = [revision_tag(spec.tag, revision), *([spec.tag] if revision == revisions else [])]
             digest = registry.put(content, MANIFEST, *tags, name=name)
-            registry.attach(digest, name)
+            registry.attach(digest, name, inventory.replace(MARK, digest).replace("2.4.0", f"2.4.{revision}").encode())
             line = Published(
                 repository=str(place.repository),
                 tag=spec.tag,
@@ -184,6 +192,17 @@ def _publish(registry: Registry, spec: ImageSpec, settings: Settings, revisions:
             )
             ledger.write(f"{render_line(line)}\n")
     return digest
+
+
+def template(spec: ImageSpec) -> str:
+    """The inventory of a revision, before its digest and the version of numpy are put in."""
+    names = [f"library-{number}" for number in range(PACKAGES)]
+    made = inventories.inventory(
+        image=Subject(digest=MARK, platform="linux/amd64", id=spec.id),
+        apt=inventories.apt(*((name, "1.0") for name in names)),
+        python=inventories.python(("numpy", "2.4.0", True), *((name, "1.0") for name in names)),
+    )
+    return render_inventory(made).decode()
 
 
 def _note_build(spec: ImageSpec, settings: Settings, digest: str, recipe: Recipe, base: Base) -> None:
