@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
+from scripts.contents.platforms import USUAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -87,6 +89,12 @@ class Published(_Line):
     """Its publish was cut off, and finished when there was a higher one already."""
     adopted: bool = False
     """Found in the registry, and not published with this ledger."""
+
+    @property
+    def image(self) -> str:
+        """Digest of the image that stands for all: of an index that of linux/amd64, where it has one."""
+        images = {item.platform: item.digest for item in self.platforms}
+        return images.get(USUAL) or next(iter(images.values()), self.digest)
 
 
 class Yanked(_Line):
