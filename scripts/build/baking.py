@@ -21,10 +21,11 @@ from scripts.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scripts.build.builders import Share
+    from scripts.build.builders import Builder, Share
     from scripts.build.settings import Settings
 
     Say = Callable[[str], None]
+    Run = Callable[[Sequence[str], str, Path, Mapping[str, str]], int]
 
 # Bytes that a disk counts as full under.
 NEARLY_FULL = 1_000_000_000
@@ -60,8 +61,11 @@ def _bake_together(shares: Sequence[Share], settings: Settings, say: Say) -> lis
     running: list[subprocess.Popen[str]] = []
 
     def bake(share: Share) -> dict[str, str] | str:
-        def run(command: Sequence[str], text: str, cwd: Path) -> int:
-            return _run_told_apart(command, text, cwd, lambda line: say(f"{share.builder.name}: {line}"), running)
+        def run(command: Sequence[str], text: str, cwd: Path, environment: Mapping[str, str]) -> int:
+            def tell(line: str) -> None:
+                say(f"{share.builder.name}: {line}")
+
+            return _run_told_apart(command, text, cwd, environment, tell, running)
 
         return _bake(share, replace(settings, progress="plain"), run)
 
@@ -76,7 +80,7 @@ def _bake_together(shares: Sequence[Share], settings: Settings, say: Say) -> lis
             raise
 
 
-def _bake(share: Share, settings: Settings, run: Callable[[Sequence[str], str, Path], int]) -> dict[str, str] | str:
+def _bake(share: Share, settings: Settings, run: Run) -> dict[str, str] | str:
     """Run bake with the definition on stdin: digests by target, or why there are none."""
     with tempfile.NamedTemporaryFile(suffix=".json") as metadata:
         command = ["docker", "buildx", "bake", "--file", "-", "--metadata-file", metadata.name]
@@ -87,13 +91,20 @@ def _bake(share: Share, settings: Settings, run: Callable[[Sequence[str], str, P
             for override in settings.overrides:
                 command += ["--set", f"{build.target}.{override}"]
         definition = render_bake(share.builds, root=settings.root, no_cache=settings.no_cache)
-        returncode = run(command, definition, settings.root)
+        returncode = run(command, definition, settings.root, {**ENVIRONMENT, **_context(share.builder)})
         if returncode:
             return _why(share, settings)
         found = json.loads(Path(metadata.name).read_text(encoding="utf-8"))
         return {
             name: target["containerimage.digest"] for name, target in found.items() if "containerimage.digest" in target
         }
+
+
+def _context(builder: Builder) -> dict[str, str]:
+    """What has buildx take the engine of another docker context: it builds on that of the current one only."""
+    if builder.driver == "docker" and builder.name not in {"", "default"}:
+        return {"DOCKER_CONTEXT": builder.name, "DOCKER_HOST": ""}
+    return {}
 
 
 def _why(share: Share, settings: Settings) -> str:
@@ -116,7 +127,12 @@ def _names(share: Share) -> list[str]:
 
 
 def _run_told_apart(
-    command: Sequence[str], text: str, root: Path, tell: Say, running: list[subprocess.Popen[str]]
+    command: Sequence[str],
+    text: str,
+    root: Path,
+    environment: Mapping[str, str],
+    tell: Say,
+    running: list[subprocess.Popen[str]],
 ) -> int:
     """Run a command and tell what it says line by line.
 
@@ -128,7 +144,7 @@ def _run_told_apart(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=root,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **environment},
         text=True,
         errors="replace",
     ) as process:

@@ -201,8 +201,9 @@ def test_a_builder_that_dies_is_named_the_rest_is_kept_and_a_rerun_resumes(place
             said.append(line)
             if re.match(rf"{FARM}: #\d+ \S+ at work", line):
                 farm.close()
-        built = json.loads(process.stdout.read())
-    assert process.returncode == 3, "".join(said)
+        output = process.stdout.read()
+    assert (process.returncode, bool(output)) == (3, True), "".join(said)
+    built = json.loads(output)
     (last,) = [line for line in said if line.startswith(f"builder {FARM}: app:2, app:4: not built: ")]
     assert "it does not answer any more" in last
     assert [row["id"] for row in built] == ["app:1", "app:3"]
