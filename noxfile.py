@@ -190,6 +190,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.bench", *session.posargs)
 
 
+@nox.session(venv_backend="none" if SHARED else None, reuse_venv=True)
+def scale(session: nox.Session) -> None:
+    """Measure the tasks with 10, 100 and 1,000 images of 50 revisions. After --: --images, --tasks, --release, --help."""
+    _install(session)
+    session.run("python", "-m", "tests.scale", *session.posargs)
+
+
 def _ignoring(*paths: str) -> list[str]:
     return [f"--ignore={path}" for path in paths]
 

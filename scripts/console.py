@@ -31,7 +31,7 @@ OPTIONS = {
     "no_cache": "build every step anew",
     "force": "build, or publish, although nothing changed",
     "registry": "registry and organisation to name the images for, such as localhost:5000",
-    "builder": "buildx builder to build with",
+    "builder": "buildx builder to build with; several, comma-separated, share the work",
     "platform": "OCI platform, such as linux/arm64: of an index; of what is built, comma-separated",
     "cache_to": "repository to write BuildKit's cache to, such as localhost:5000/cache",
     "cache_from": "repository to read BuildKit's cache from",

@@ -33,6 +33,8 @@ LABEL = "ai.vessl.images.test"
 HOST = socket.gethostname()
 RUN = os.environ.setdefault("IMAGES_TEST_RUN", f"{HOST}/{process(os.getpid())}/{uuid.uuid4().hex}")
 """Value of the label: whose container it is. The same in all workers of a run of pytest, another in the next."""
+PLATFORM = "IMAGES_TEST_PLATFORM"
+"""Variable with the platform that all containers are to be of; not set: the engine's own."""
 STARTS = 4
 """How often a container is started at most."""
 
@@ -142,7 +144,13 @@ def create(image: str, *command: str, ports: Sequence[int] = (), **options: Any)
     """Make a container that is not started yet; its ports are published on random ones of 127.0.0.1."""
     published = {f"{port}/tcp": ("127.0.0.1", 0) for port in ports}
     engine = docker.from_env(timeout=180).containers.create(
-        image, list(command) or None, labels={LABEL: RUN}, ports=published, detach=True, **options
+        image,
+        list(command) or None,
+        labels={LABEL: RUN},
+        ports=published,
+        detach=True,
+        platform=os.environ.get(PLATFORM),
+        **options,
     )
     return Container(engine)
 

@@ -21,6 +21,8 @@ class Made:
     """An entry of a layer; one with a ``target`` is a link, or a hard link with ``hard``."""
 
     text: str = ""
+    data: bytes = b""
+    """In place of a text."""
     mode: int = 0o644
     owner: tuple[int, int] = (0, 0)
     mtime: int = 315532800
@@ -36,12 +38,13 @@ def archive(entries: Mapping[str, Made]) -> bytes:
         for path, made in entries.items():
             info = tarfile.TarInfo(path)
             info.mode, info.mtime, (info.uid, info.gid) = made.mode, made.mtime, made.owner
-            info.size = len(made.text.encode())
+            content = made.data or made.text.encode()
+            info.size = len(content)
             if made.folder:
                 info.type = tarfile.DIRTYPE
             elif made.target:
                 info.type, info.linkname = (tarfile.LNKTYPE if made.hard else tarfile.SYMTYPE), made.target
-            tar.addfile(info, io.BytesIO(made.text.encode()))
+            tar.addfile(info, io.BytesIO(content))
     return data.getvalue()
 
 
@@ -67,7 +70,9 @@ def write_layout(
         "history": [{"created_by": made_by} for made_by, _ in layers],
         **(config or {}),
     }
-    manifest = {"config": add(json.dumps(whole).encode()), "layers": packed}
+    config_type = {"mediaType": "application/vnd.oci.image.config.v1+json"}
+    kind = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}
+    manifest = {**kind, "config": add(json.dumps(whole).encode()) | config_type, "layers": packed}
     described = add(json.dumps(manifest).encode())
     index = {"manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", **described}]}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

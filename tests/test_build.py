@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.build import baking
 from scripts.build import build as builds
+from scripts.build.baking import run_foreground
 from scripts.build.bases import STAND_INS, StandIn
-from scripts.build.build import build_images, carry_out, prepare, provide_bases, refuse_stale_lock, run_foreground
+from scripts.build.build import build_images, carry_out, prepare, provide_bases, refuse_stale_lock
 from scripts.build.layout import directory_of, load_record
 from scripts.build.plan import Action, Step, plan_builds
 from scripts.build.settings import Settings
@@ -108,7 +110,7 @@ def test_a_failed_build_on_a_full_disk_says_how_much_is_left(
     settings: Settings, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker.answer(bake="fail")
-    monkeypatch.setattr(builds, "free_space", lambda _: 120_000_000)
+    monkeypatch.setattr(baking, "free_space", lambda _: 120_000_000)
     assert refusal(settings) == (
         f"app:1: the build failed (no space left: 0.1 GB free in {settings.out}); "
         "the failing step and the end of its output are above"

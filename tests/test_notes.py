@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.recipe.matrix import load_families
 from scripts.release.ledger import FILENAME as LEDGER
 from scripts.release.ledger import Ledger, load_ledger
-from scripts.release.lines import Published, Smoke, Yanked
+from scripts.release.lines import PlatformImage, Published, Smoke, Yanked
 from scripts.release.notes import FILENAME, HEAD, record, render_notes
 from tests.test_ledger import FULL, mark, published
 
@@ -56,3 +56,15 @@ def test_the_notes_of_each_family_are_those_of_its_ledger() -> None:
         if (notes.read_text(encoding="utf-8") if notes.exists() else None) != wanted:
             wrong.append(family.name)
     assert wrong == []
+
+
+def test_the_platforms_of_an_index_are_named_and_those_that_were_not_tested() -> None:
+    smoke = Smoke(checks="a", started="b", passed=1, skipped=0)
+    amd64 = PlatformImage(platform="linux/amd64", digest=FULL.digest, size=1, smoke=smoke)
+    arm64 = PlatformImage(platform="linux/arm64", digest=FULL.digest, size=1, untested="no such engine")
+    notes = render_notes(Ledger(lines=(published(1, platforms=(amd64, arm64)),)))
+    assert notes.endswith("(0 MB, linux/amd64, linux/arm64 not tested)\n")
+    nothing = arm64.model_copy(update={"platform": "linux/amd64"})
+    assert "not tested, published without a smoke test)" in render_notes(
+        Ledger(lines=(published(1, platforms=(nothing, arm64)),))
+    )

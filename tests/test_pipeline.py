@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.build.build import PartlyBuiltError
+from scripts.build.layout import load_record
 from scripts.build.plan import Action, Step
 from scripts.build.settings import Settings
 from scripts.build.sources import Base
-from scripts.errors import BuildError
 from scripts.recipe.inputs import Recipe
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.release import pipeline
@@ -63,8 +64,11 @@ class World:
         self.bad_builds: set[str] = set()
         self.bad_checks: set[str] = set()
         self.stand_in = False
+        self.runs = 0
+        """How often something was built."""
         patch.setattr(pipeline, "plan_builds", lambda specs, _: tuple(map(self.step, specs)))
         patch.setattr("scripts.build.build.carry_out", self.build)
+        patch.setattr("scripts.contents.apt.note_packages", lambda *_: ())  # the layers are no archives
         patch.setattr(pipeline, "require_engine", lambda **_: None)
         patch.setattr(pipeline, "require_ssh_client", lambda **_: None)
         patch.setattr(pipeline, "engine_has_gpu", lambda: False)
@@ -79,19 +83,25 @@ class World:
         return Step(spec=spec, base=base, recipe=Recipe(parts={}), action=action, why="recipe changed: stage app")
 
     def build(self, steps: Sequence[Step], *_: Any) -> tuple[()]:
+        self.runs += 1
+        failed = []
         for step in steps:
             if step.action is Action.NOTHING:
                 continue
             self.done.append(f"build {step.spec.tag}")
             if step.spec.id in self.bad_builds:
-                raise BuildError(f"{step.spec.id}: the build failed")
+                failed.append(f"{step.spec.id}: the build failed")
+                continue
             built(self.repository, step.spec.id, self.content[step.spec.id], smoke=False, tag=step.spec.tag)
             record = self.out / step.spec.id.replace(":", "_") / "build.json"
             content = {**json.loads(record.read_text()), "recipe": {"content": self.content[step.spec.id]}}
             record.write_text(json.dumps(content))
+        if failed:
+            made = [load_record(self.out, step.spec.id) for step in steps if step.spec.id not in self.bad_builds]
+            raise PartlyBuiltError("; ".join(failed), tuple(record for record in made if record))
         return ()
 
-    def subject(self, spec: ImageSpec, *_: Any) -> Subject:
+    def subject(self, spec: ImageSpec, *_: Any, **_choices: Any) -> Subject:
         digest = json.loads((self.out / spec.id.replace(":", "_") / "build.json").read_text())["digest"]
         return Subject(spec=spec, reference=spec.id, digest=digest, source="built here", layout=None, stand_in=False)
 
@@ -162,6 +172,18 @@ def test_the_others_go_on_and_a_rerun_does_what_is_left(world: World, registry: 
     world.bad_checks.clear()
     assert actions(world.release()) == ["new", "new", "unchanged"]
     assert world.done == ["build 1", "smoke 1", "smoke 2"]
+
+
+def test_several_builders_are_given_all_at_once_and_what_one_built_is_published(world: World) -> None:
+    world.settings = replace(world.settings, builder="a,b")
+    world.bad_builds.add("app:2")
+    rows = world.release()
+    assert {row["id"]: row["action"] for row in rows} == {"app:1": "new", "app:2": "failed", "app:3": "new"}
+    assert world.runs == 1
+    assert world.done == ["build 1", "build 2", "build 3", "smoke 1", "smoke 3"]
+    world.bad_builds.clear()
+    assert actions(world.release()) == ["unchanged", "new", "unchanged"]
+    assert world.done == ["build 2", "smoke 2"]
 
 
 def test_a_publish_that_was_cut_off_goes_on_without_another_test(world: World, registry: FaultyRegistry) -> None:

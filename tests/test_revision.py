@@ -16,6 +16,7 @@ from scripts.release.revision import (
     YankedError,
     compare,
     decide,
+    own_tags,
     parse_revisions,
 )
 from tests.test_ledger import REPOSITORY, mark, published
@@ -159,3 +160,12 @@ def test_a_cut_off_publish_beside_another_difference_is_no_excuse() -> None:
 def test_other_tags_are_others() -> None:
     known = Ledger(lines=(published(1), Published(**{**published(9).model_dump(), "tag": "1"})))
     assert compare(REPOSITORY, "1.0", found({1: digest(1)}, 1), known) == ()
+
+
+def test_the_tags_of_an_image_are_found_among_all_of_its_repository() -> None:
+    tags = sorted(["2.3", "2.3-r1", "2.3-r10", "2.3-r2.claim-x", "2.3.1", "2.3.1-r1", "2.4", "2.30-r1", "1.3-r1"])
+    found = own_tags(tags, "2.3")
+    assert {"2.3", "2.3-r1", "2.3-r10", "2.3-r2.claim-x"} <= set(found)
+    assert not {"1.3-r1", "2.4"} & set(found)
+    assert parse_revisions(found, "2.3") == parse_revisions(tags, "2.3") == (1, 10)
+    assert own_tags((), "2.3") == ()

@@ -15,9 +15,9 @@ from scripts.contents.weaknesses import Scan, parse_scan
 from scripts.errors import UsageError
 from scripts.release.attestations import find_bundles, find_documents
 from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
+from scripts.release.findings import State, sums_up
 from scripts.release.scans import keep_scan
 from scripts.release.statements import INVENTORY, SCAN
-from scripts.release.verify import State, sums_up
 from tests.attested import BASE
 from tests.inventories import attach_inventory
 from tests.test_inventory_read import take

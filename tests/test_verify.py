@@ -15,6 +15,7 @@ from scripts.recipe.inputs import Recipe
 from scripts.release import sbom
 from scripts.release.attestations import attach_document, bundle_document
 from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
+from scripts.release.findings import Finding, State, sums_up
 from scripts.release.ledger import FILENAME, append_lines
 from scripts.release.lines import Published, Smoke, Yanked
 from scripts.release.place import ledger_root
@@ -23,7 +24,7 @@ from scripts.release.signatures import Signed, attach_signature, render_payload
 from scripts.release.signer import find_trust
 from scripts.release.statements import PROVENANCE, Statement, render_bundle, render_statement, to_be_signed
 from scripts.release.target import find_target
-from scripts.release.verify import Finding, Proofs, State, sums_up, verify
+from scripts.release.verify import Proofs, verify
 from tests.attested import BASE, COMMIT, Attested, make_build, put_syft
 from tests.faulty_registry import FaultyRegistry, connect
 from tests.test_inventory_read import take

@@ -21,7 +21,7 @@ DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
 CONFTEST = """
 def pytest_addoption(parser):
-    for name in ("--image", "--digest", "--layout", "--scans"):
+    for name in ("--image", "--digest", "--layout", "--scans", "--platform"):
         parser.addoption(name)
     for name in ("--stand-in", "--gpu"):
         parser.addoption(name, action="store_true")

@@ -8,8 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from scripts.build.layout import directory_of_platform
+from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,11 +67,42 @@ class Build:
     cache_to: str = ""
     """Where BuildKit is to write what it made of each step, see ``_cache``; empty: nowhere."""
     cache_from: str = ""
+    platform: str = ""
+    """The platform, where this is one of several of the image; else empty."""
+
+    @property
+    def target(self) -> str:
+        """Name of the bake target."""
+        part = self.platform.replace("/", "_")
+        return f"{self.spec.target}__{part}" if part else self.spec.target
+
+    @property
+    def parts(self) -> tuple[Build, ...]:
+        """What is built: an image of one platform as it is, one of several platforms as one build for each."""
+        if len(self.spec.platforms) == 1:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                spec=replace(self.spec, platforms=(platform,)),
+                output=directory_of_platform(self.output, platform),
+                platform=platform,
+            )
+            for platform in self.spec.platforms
+        )
 
 
 def render_bake(builds: Iterable[Build], *, root: Path, no_cache: bool = False) -> str:
-    """The bake definition of ``builds`` as JSON, with a group ``default`` of all of them."""
-    targets = {build.spec.target: _target(build, root, no_cache=no_cache) for build in builds}
+    """The bake definition of ``builds`` as JSON, with a group ``default`` of all of them.
+
+    :raises UsageError: if two have one target name.
+    """
+    parts = [part for build in builds for part in build.parts]
+    targets = {part.target: _target(part, root, no_cache=no_cache) for part in parts}
+    if len(targets) < len(parts):
+        names = [part.target for part in parts]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(f"{', '.join(twice)}: more than one image becomes this bake target: rename a tag")
     definition = {"group": {"default": {"targets": list(targets)}}, "target": targets}
     return json.dumps(definition, indent=2) + "\n"
 
@@ -114,9 +148,9 @@ def _target(build: Build, root: Path, *, no_cache: bool) -> dict[str, Any]:
             _options({"type": "file", "id": secret.id, "src": str(secret.path)}) for secret in build.secrets
         ]
     if build.cache_from:
-        target["cache-from"] = [_cache(build.cache_from, spec.target, {})]
+        target["cache-from"] = [_cache(build.cache_from, build.target, {})]
     if build.cache_to:
-        target["cache-to"] = [_cache(build.cache_to, spec.target, CACHE)]
+        target["cache-to"] = [_cache(build.cache_to, build.target, CACHE)]
     if no_cache:
         target["no-cache"] = True
     return target

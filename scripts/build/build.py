@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.build import layout
-from scripts.build.bake import Build, render_bake
-from scripts.build.engine import free_space
+from scripts.build.bake import Build
+from scripts.build.baking import bake_shares
+from scripts.build.builders import CURRENT, find_builders, refuse_unfit, share_out
+from scripts.build.engine import this_platform
+from scripts.build.index import assemble, make_room
 from scripts.build.layout import Record
 from scripts.build.plan import Action, plan_build, recipe_commit
 from scripts.build.room import batches, need_of, require_room
@@ -26,15 +25,23 @@ from scripts.recipe.inputs import locked_pins
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from scripts.build.builders import Builder
     from scripts.build.plan import Step
     from scripts.build.settings import Settings
     from scripts.recipe.lock import Pin
     from scripts.recipe.matrix import ImageSpec
 
 
-# Bytes: what a disk counts as full under, and what a build is let start with, by whether it has CUDA: its layers twice, their cache, and the load.
-NEARLY_FULL = 1_000_000_000
+# Bytes that a build is let start with, by whether it has CUDA: its layers twice, their cache, and the load.
 SPACE = {False: 10_000_000_000, True: 25_000_000_000}
+
+
+class PartlyBuiltError(BuildError):
+    """Some images could not be built; those in ``records`` could."""
+
+    def __init__(self, message: str, records: tuple[Record, ...]) -> None:
+        super().__init__(message)
+        self.records = records
 
 
 def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable[[str], None]) -> tuple[Build, ...]:
@@ -123,13 +130,17 @@ def provide_bases(steps: Sequence[Step], settings: Settings, say: Callable[[str]
 def carry_out(steps: Sequence[Step], settings: Settings, say: Callable[[str], None]) -> tuple[Record, ...]:
     """Build what a plan says is to be built, to OCI layouts, and say why; the records of what was built.
 
-    :raises BuildError: if the plan has an image that can't be built, if the disk is too full, and as ``prepare`` and
-        ``build_images``.
+    :raises BuildError: if the plan has an image that can't be built, if no builder has its platform, if the disk is too
+        full, and as ``prepare`` and ``build_images``.
     """
     impossible = [step for step in steps if step.action is Action.IMPOSSIBLE]
     if impossible:
         raise BuildError("\n".join(f"{step.spec.id}: {step.base.reference}: {step.why}" for step in impossible))
-    pending = provide_bases([step for step in steps if step.action is Action.BUILD], settings, say)
+    pending = [step for step in steps if step.action is Action.BUILD]
+    platforms = [platform for step in pending for platform in step.spec.platforms]
+    builders = find_builders(settings.builders, platforms, say) if pending else ()
+    refuse_unfit(pending, builders, this_platform())
+    pending = list(provide_bases(pending, settings, say))
     planned = {step.spec.id: step for step in (*steps, *pending)}
     wanted = [step for step in planned.values() if step.action is Action.BUILD]
     for step in planned.values():
@@ -147,23 +158,32 @@ def carry_out(steps: Sequence[Step], settings: Settings, say: Callable[[str], No
         for batch in batches(builds, lambda build: build.spec, settings, need):
             try:
                 require_room([build.spec for build in batch], settings, SPACE)
-                records += build_images(batch, recipes, settings)
+                records += build_images(batch, recipes, settings, builders, say)
+            except PartlyBuiltError as error:
+                records += error.records
+                faults.append(error)
             except BuildError as error:  # the rest goes on
                 faults.append(error)
     if faults:
-        raise BuildError("\n".join(map(str, faults)))
+        raise PartlyBuiltError("\n".join(map(str, faults)), tuple(records))
     return tuple(records)
 
 
 def build_images(
-    builds: Sequence[Build], recipes: Mapping[str, Mapping[str, str]], settings: Settings
+    builds: Sequence[Build],
+    recipes: Mapping[str, Mapping[str, str]],
+    settings: Settings,
+    builders: Sequence[Builder] = (CURRENT,),
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Record, ...]:
-    """Build all of ``builds`` in one run of bake, so that BuildKit shares their stages.
+    """Build all of ``builds`` in one run of bake for each builder, so that BuildKit shares their stages.
 
     Whatever ends it early, Ctrl-C included, leaves what was built before as it was.
 
     :param recipes: the parts of each image's recipe, for the records.
-    :raises BuildError: if bake fails; BuildKit has then shown the failing step and the end of its output.
+    :raises PartlyBuiltError: if bake fails, with what other builders have built; BuildKit has then shown the failing step
+        and the end of its output.
+    :raises BuildError: if a layout is not what BuildKit says it made.
     """
     with ExitStack() as stack:
         builds = [
@@ -171,64 +191,42 @@ def build_images(
         ]
         for build in builds if not settings.no_cache else ():
             layout.seed(settings.out, build.spec.id, build.output)
-        metadata = _bake(builds, settings)
-        records = []
         for build in builds:
-            spec, descriptor = build.spec, layout.read_descriptor(build.output)
-            told = metadata.get(spec.target, {}).get("containerimage.digest", "nothing that it tells")
-            if told != descriptor.digest:
-                raise BuildError(f"{spec.id}: the layout holds {descriptor.digest}, BuildKit made {told}")
-            layout.drop_others(build.output)
-            record = Record(
-                id=spec.id,
-                digest=descriptor.digest,
-                size=layout.size_of(build.output),
-                recipe=recipes[spec.id],
-                base=build.base_digest,
-                stand_in=build.stand_in,
-                commit=build.commit,
-                epoch=build.epoch,
-            )
-            layout.finish(settings.out, build.output, record)
-            records.append(record)
-        return tuple(records)
+            if len(build.parts) > 1:
+                make_room(build.output, build.spec.platforms)
+        parts = [part for build in builds for part in build.parts]
+        baked = bake_shares(share_out(parts, builders), settings, say)
+        failed = {part.spec.id for part in parts if part.target not in baked.digests} if baked.faults else set()
+        records = tuple(
+            _finish(build, recipes[build.spec.id], baked.digests, settings)
+            for build in builds
+            if build.spec.id not in failed
+        )
+    if baked.faults:
+        raise PartlyBuiltError("\n".join(baked.faults), records)
+    return records
 
 
-def _bake(builds: Sequence[Build], settings: Settings) -> dict[str, dict[str, str]]:
-    """Run bake with the definition on stdin; its metadata by target."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as metadata:
-        command = ["docker", "buildx", "bake", "--file", "-", "--metadata-file", metadata.name]
-        command += [f"--progress={settings.progress}"]
-        if settings.builder:
-            command += ["--builder", settings.builder]
-        for build in builds:
-            for override in settings.overrides:
-                command += ["--set", f"{build.spec.target}.{override}"]
-        definition = render_bake(builds, root=settings.root, no_cache=settings.no_cache)
-        # Paths outside the working directory are named by us, not by the Dockerfiles (buildx 0.20 asks for this).
-        environment = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0", "BUILDX_GIT_INFO": "false"}
-        returncode = run_foreground(command, definition, cwd=settings.root, environment=environment)
-        if returncode:
-            names = ", ".join(build.spec.id for build in builds)
-            left = free_space(settings.out)
-            full = f" (no space left: {left / 1e9:.1f} GB free in {settings.out})" if left < NEARLY_FULL else ""
-            raise BuildError(f"{names}: the build failed{full}; the failing step and the end of its output are above")
-        found: dict[str, dict[str, str]] = json.loads(Path(metadata.name).read_text(encoding="utf-8"))
-        return found
-
-
-def run_foreground(command: Sequence[str], text: str, *, cwd: Path, environment: dict[str, str]) -> int:
-    """Run a command that draws its own progress on our terminal, with ``text`` on its stdin.
-
-    Ctrl-C reaches the command as it reaches us; it is waited for, so that nothing is written after we clean up.
-    """
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=2, cwd=cwd, env={**os.environ, **environment}, text=True
-    ) as process:
-        try:
-            process.communicate(text)
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            raise
-        return process.returncode
+def _finish(build: Build, recipe: Mapping[str, str], digests: Mapping[str, str], settings: Settings) -> Record:
+    """Put what was baked in its place."""
+    spec = build.spec
+    for part in build.parts:
+        descriptor = layout.read_descriptor(part.output)
+        told = digests.get(part.target, "nothing that it tells")
+        if told != descriptor.digest:
+            raise BuildError(f"{spec.id}: the layout holds {descriptor.digest}, BuildKit made {told}")
+    platforms = assemble(build.output, spec.platforms, spec.id) if len(build.parts) > 1 else {}
+    layout.drop_others(build.output)
+    record = Record(
+        id=spec.id,
+        digest=layout.read_descriptor(build.output).digest,
+        size=layout.size_of(build.output),
+        recipe=recipe,
+        base=build.base_digest,
+        stand_in=build.stand_in,
+        commit=build.commit,
+        epoch=build.epoch,
+        platforms=platforms,
+    )
+    layout.finish(settings.out, build.output, record)
+    return record

@@ -26,6 +26,8 @@ NEEDED_ENGINE = (26, 0)
 NEEDED_BUILDX = (0, 13)
 CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 """``driver-type`` in ``docker info`` when images are kept by containerd; the other store has no OCI exporter."""
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""The kernel's names of processors to OCI's (image-spec, config.md)."""
 ANSWER_TIMEOUT = 10.0
 """Seconds the engine may take to answer before it counts as unreachable."""
 
@@ -173,6 +175,11 @@ def parse_info(text: str, complaint: str) -> EngineState:
 def is_remote(docker_host: str) -> bool:
     """Whether ``DOCKER_HOST`` names another place than the usual socket, which is not ours to install or start."""
     return docker_host not in {"", "unix:///var/run/docker.sock", "unix:///run/docker.sock"}
+
+
+def this_platform() -> str:
+    """The OCI platform of this machine."""
+    return f"linux/{ARCHITECTURES.get(os.uname().machine, os.uname().machine)}"
 
 
 def first_line(text: str) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from scripts.errors import BuildError
@@ -45,11 +45,35 @@ class Record:
     stand_in: bool
     commit: str
     epoch: int
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the image of each platform, where ``digest`` is that of an index of several; else empty."""
+    platform: str = ""
+    """Which of the platforms of an index this is the image of; empty: the only one, or the index."""
+
+    @property
+    def images(self) -> tuple[Record, ...]:
+        """The images that were built: this one, or those that its index names."""
+        if not self.platforms:
+            return (self,)
+        return tuple(
+            replace(self, digest=digest, platform=platform, platforms={}) for platform, digest in self.platforms.items()
+        )
 
 
 def directory_of(out: Path, image_id: str) -> Path:
     """Where the layout of an image stands: its id, with the colon as a file name can have it."""
     return out / image_id.replace(":", "_")
+
+
+def directory_of_platform(layout: Path, platform: str) -> Path:
+    """Where in the layout of an index the layout of one of its images stands; its blobs are those of the index's."""
+    return layout / "platforms" / platform.replace("/", "_")
+
+
+def layout_of(out: Path, record: Record) -> Path:
+    """The layout that has what a record is of as its only image or index."""
+    layout = directory_of(out, record.id)
+    return directory_of_platform(layout, record.platform) if record.platform else layout
 
 
 def load_record(out: Path, image_id: str) -> Record | None:
@@ -103,14 +127,23 @@ def seed(out: Path, image_id: str, work: Path) -> None:
 
 
 def drop_others(work: Path) -> None:
-    """Remove the blobs that are no part of the image of a layout, nor its manifest."""
+    """Remove the blobs that are no part of the image or index of a layout, nor its manifest."""
     blobs = work / "blobs" / "sha256"
-    digest = read_descriptor(work).digest
-    manifest = json.loads((blobs / digest.removeprefix("sha256:")).read_text(encoding="utf-8"))
-    parts = {digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
+    parts = set(parts_of(work, read_descriptor(work).digest))
     for blob in blobs.iterdir():
         if f"sha256:{blob.name}" not in parts:
             blob.unlink()
+
+
+def parts_of(layout: Path, digest: str) -> Iterator[str]:
+    """Digests of an image manifest and of all that it names; of an index with those of all its images."""
+    manifest = json.loads((layout / "blobs" / digest.replace(":", "/")).read_text(encoding="utf-8"))
+    yield digest
+    for entry in manifest.get("manifests", ()):
+        yield from parts_of(layout, entry["digest"])
+    if "config" in manifest:
+        yield manifest["config"]["digest"]
+        yield from (layer["digest"] for layer in manifest["layers"])
 
 
 def share_blobs(out: Path, work: Path) -> None:

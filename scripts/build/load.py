@@ -33,7 +33,7 @@ def load_into_engine(record: Record, reference: str, out: Path) -> bool:
     before = engine_digest(reference)
     if before == record.digest:
         return False
-    directory = layout.directory_of(out, record.id)
+    directory = layout.layout_of(out, record)
     # An engine that built the image itself has its layers already, so it is only told of the image. One that lacks a layer
     # refuses, and must not keep the name of what it could not unpack.
     if _load(directory, record.digest, reference, layers=False):
@@ -80,10 +80,15 @@ def write_archive(directory: Path, reference: str, stream: IO[bytes], *, layers:
     index = json.loads((directory / "index.json").read_text(encoding="utf-8"))
     for entry in index["manifests"]:
         entry["annotations"] = {"io.containerd.image.name": reference}
+    # The layout of one platform has the blobs of all.
+    shared = (directory / "blobs").is_symlink()
+    apart = {part for entry in index["manifests"] for part in layout.parts_of(directory, entry["digest"]) if shared}
     with tarfile.open(fileobj=stream, mode="w|") as archive:
         archive.add(directory / "oci-layout", "oci-layout")
         add_text(archive, "index.json", json.dumps(index))
         for blob in sorted((directory / "blobs" / "sha256").iterdir()):
+            if apart and f"sha256:{blob.name}" not in apart:
+                continue
             with blob.open("rb") as file:
                 document = file.read(1) == b"{"
             if layers or document:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Host with an optional port, then path components (distribution-spec 1.1, "Pulling manifests": <name>).
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 REGISTRY = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?(?:/{_COMPONENT})*")
+BUILDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -30,6 +31,7 @@ class Settings:
     registry: str
     source: str = ""
     builder: str = ""
+    """Builders of buildx, comma-separated; empty: the current one."""
     ca_bundle: str = ""
     index_url: str = ""
     wheels: tuple[Path, ...] = ()
@@ -47,6 +49,11 @@ class Settings:
     evidence: Evidence = field(default_factory=Evidence)
     scan: Scan = field(default_factory=Scan)
 
+    @property
+    def builders(self) -> tuple[str, ...]:
+        """Names of the builders; none: the current one."""
+        return tuple(dict.fromkeys(name for name in self.builder.split(",") if name))
+
 
 def load_settings(root: Path, configured: Any, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Settings of a build.
@@ -63,6 +70,10 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
         raise UsageError(
             f'registry: {registry!r} is not a registry with an organisation, such as "quay.io/vessl-ai" or "localhost:5000"'
         )
+    chosen["builder"] = ",".join(name.strip() for name in chosen["builder"].split(","))
+    for name in filter(None, chosen["builder"].split(",")):
+        if not BUILDER.fullmatch(name):
+            raise UsageError(f"--builder: {name!r} is no name of a builder (docker buildx ls)")
     return Settings(
         parallel=_parallel(getattr(configured, "parallel", 0)),
         root=root,

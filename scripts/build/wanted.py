@@ -43,6 +43,9 @@ class Evidence:
     provenance: Need = Need.REQUIRED
     smoke: Need = Need.REQUIRED
     signature: Need = Need.OPTIONAL
+    platforms: Need = Need.REQUIRED
+    """Whether each platform of an image must have passed the smoke test; else those may go without that the engine of the
+    publisher does not run."""
     sign: str = ""
     """Private key of cosign: a file, or a reference such as ``awskms://...``; empty: an identity token, if there is one."""
     trust: str = ""

@@ -55,7 +55,7 @@ def collect(
     }
     declared = {(f"{ours}{spec.repository}", spec.tag): spec for spec in specs}
     inquiry.prefetch(
-        parse_repository(line.repository).digest(line.digest)
+        parse_repository(line.repository).digest(line.image)
         for line in ledger.lines
         if isinstance(line, Published) and line.repository.startswith(ours)
     )
@@ -118,9 +118,9 @@ def _revisions(key: Key, promised: Mapping[str, str], ledger: Ledger, inquiry: I
     known: dict[str, Contents | None] = {}
     for line in reversed(lines):
         number, there = line.revision, line.revision not in gone
-        image = parse_repository(line.repository).digest(line.digest)
+        image = parse_repository(line.repository).digest(line.image)
         if line.digest not in known:
-            inventory = inquiry.inventory(image) if there else inquiry.shelf.inventory(line.digest)
+            inventory = inquiry.inventory(image) if there else inquiry.shelf.inventory(line.image)
             known[line.digest] = contents_of(inventory, promised) if inventory else None
         if not there:
             stand = Stand.GONE
@@ -133,6 +133,8 @@ def _revisions(key: Key, promised: Mapping[str, str], ledger: Ledger, inquiry: I
                 number=number,
                 tag=revision_tag(line.tag, number),
                 digest=line.digest,
+                image=line.image,
+                platforms=tuple(item.platform for item in line.platforms),
                 size=line.size,
                 time=line.time,
                 reason=line.reason,

@@ -128,7 +128,7 @@ def search_data(catalogue: Catalogue, shelf: Shelf) -> tuple[str, str]:
     ]
     packages: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, image in enumerate(images):
-        inventory = shelf.inventory(image.current.digest) if image.current and image.current.contents else None
+        inventory = shelf.inventory(image.current.image) if image.current and image.current.contents else None
         if inventory:
             found = [
                 (item.name, item.version) for place in inventory.python.environments for item in place.distributions

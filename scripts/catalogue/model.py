@@ -129,6 +129,10 @@ class Revision:
     tag: str
     """TAG-rN."""
     digest: str
+    image: str
+    """Digest of the image whose contents are shown: of several platforms that of linux/amd64; else the same."""
+    platforms: tuple[str, ...]
+    """Of an index; none where it is an image of one platform."""
     size: int
     """Bytes as they are pulled."""
     time: str

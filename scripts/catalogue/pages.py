@@ -70,7 +70,7 @@ def image_pages(catalogue: Catalogue, image: Image, shelf: Shelf) -> Iterator[tu
     yield f"images/{image.path}.html", _image_page(catalogue, image, root)
     known: Inventory | None = None
     for number, revision in enumerate(reversed(image.revisions)):
-        before, known = known, shelf.inventory(revision.digest) if revision.contents else None
+        before, known = known, shelf.inventory(revision.image) if revision.contents else None
         yield (
             f"images/{image.path}-r{revision.number}.html",
             _revision_page(catalogue, image, len(image.revisions) - 1 - number, root, (before, known)),

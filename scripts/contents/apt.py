@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.build import build as builds
-from scripts.build.layout import directory_of
+from scripts.build.layout import layout_of, load_record
 from scripts.contents.inventory_system import parse_status
 from scripts.contents.layers import LayerError, entries, load_image, open_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from scripts.build.layout import Record
@@ -74,12 +74,31 @@ def build_and_note(steps: Sequence[Step], settings: Settings, say: Callable[[str
 
     :raises BuildError: as ``carry_out``.
     """
-    before = {step.spec.id: load_packages(directory_of(settings.out, step.spec.id)) for step in steps}
-    records = builds.carry_out(steps, settings, say)
-    for record in records:
-        for update in note_packages(directory_of(settings.out, record.id), record.digest, before[record.id]):
-            say(f"{record.id}: {update}")
+    before = {
+        (image.id, image.platform): load_packages(layout_of(settings.out, image))
+        for step in steps
+        if (record := load_record(settings.out, step.spec.id))
+        for image in record.images
+    }
+    try:
+        records = builds.carry_out(steps, settings, say)
+    except builds.PartlyBuiltError as error:
+        _note(error.records, before, settings, say)
+        raise
+    _note(records, before, settings, say)
     return records
+
+
+def _note(
+    records: Iterable[Record],
+    before: Mapping[tuple[str, str], Mapping[str, str]],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> None:
+    for image in (image for record in records for image in record.images):
+        packages = before.get((image.id, image.platform), {})
+        for update in note_packages(layout_of(settings.out, image), image.digest, packages):
+            say(f"{image.id}: {f'{image.platform}: ' if image.platform else ''}{update}")
 
 
 def load_packages(layout: Path) -> dict[str, str]:

@@ -15,11 +15,24 @@ from packaging.utils import canonicalize_name
 
 from scripts.build import layout
 from scripts.build.load import engine_digest
-from scripts.contents.layers import Image, LayerError, Raw, entries, image_of, load_image, open_layer, plain, saved
+from scripts.contents.inventory_read import find_image, of_platform
+from scripts.contents.layers import (
+    Image,
+    LayerError,
+    Raw,
+    choose_image,
+    entries,
+    image_of,
+    load_image,
+    open_layer,
+    plain,
+    saved,
+)
+from scripts.contents.platforms import USUAL
 from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from scripts.build.settings import Settings
@@ -91,7 +104,7 @@ def read_layout(directory: Path, digest: str, workers: int = 2) -> tuple[Image, 
     return image, tuple(by_digest[layer.digest] for layer in image.layers)
 
 
-def read_engine(reference: str, digest: str) -> tuple[Image, tuple[Content, ...]]:
+def read_engine(reference: str, digest: str, platform: str | None = None) -> tuple[Image, tuple[Content, ...]]:
     """An image that only the engine has, and what is in each of its layers.
 
     :raises LayerError: if the engine cannot save it, or a layer is damaged.
@@ -110,21 +123,27 @@ def read_engine(reference: str, digest: str) -> tuple[Image, tuple[Content, ...]
             raise LayerError(f"{reference}: the engine did not save {name}")
         return documents[name]
 
-    image = image_of(digest, blob)
+    image = of_platform(image_of(choose_image(digest, blob, platform or USUAL), blob), platform, reference)
     return image, tuple(contents[layer.digest] for layer in image.layers)
 
 
-def measure_spec(spec: ImageSpec, settings: Settings) -> tuple[Part, ...]:
+def measure_spec(
+    spec: ImageSpec, settings: Settings, platform: str | None = None, say: Callable[[str], None] = lambda _: None
+) -> tuple[Part, ...]:
     """The largest things in an image, as it was built here, or else as the engine has it.
 
+    :param platform: of which of several platforms; None: the usual one, which is said.
+    :raises UsageError: if it has not that platform.
     :raises BuildError: if it is in neither.
     :raises LayerError: if it cannot be read.
     """
     if record := layout.load_record(settings.out, spec.id):
-        return measure(*read_layout(layout.directory_of(settings.out, spec.id), record.digest))
+        directory = layout.directory_of(settings.out, spec.id)
+        asked = platform or record.platforms
+        return measure(*read_layout(directory, find_image(directory, platform, say).digest if asked else record.digest))
     reference = f"{settings.registry}/{spec.repository}:{spec.tag}"
     if digest := engine_digest(reference):
-        return measure(*read_engine(reference, digest))
+        return measure(*read_engine(reference, digest, platform))
     raise BuildError(
         f"{spec.id}: neither built here nor in the engine as {reference}: "
         f"run `invoke build {spec.family} --version {spec.version}`, or docker pull it"

@@ -10,6 +10,7 @@ import io
 import re
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def load_dockerfile(path: Path) -> Dockerfile:
     return parse_dockerfile(path.read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=16)  # all rows of a family have one, and it is asked for at each
 def parse_dockerfile(text: str) -> Dockerfile:
     """Parse the text of a Dockerfile (https://docs.docker.com/reference/dockerfile/)."""
     from dockerfile_parse import DockerfileParser  # noqa: PLC0415 - costs 20 ms that `list` should not pay

@@ -49,19 +49,18 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
     """
     args = spec.build_args
     found: set[Path] = set()
-    for stage in dockerfile.reachable(spec.stage, args):
-        for name in stage.context_paths:
-            path = root / dockerfile.expand(name, args)
-            if path.is_dir():
-                found |= {item for item in path.rglob("*") if item.is_file() and "__pycache__" not in item.parts}
-            elif path.is_file():
-                found.add(path)
-            else:
-                shown = path.relative_to(root)
-                hint = f": run `invoke lock {spec.family} --version {spec.version}`" if "locks" in shown.parts else ""
-                raise UsageError(
-                    f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}"
-                )
+    stages = dockerfile.reachable(spec.stage, args)
+    # Each once: most stages mount the same folders.
+    for name in dict.fromkeys(dockerfile.expand(name, args) for stage in stages for name in stage.context_paths):
+        path = root / name
+        if path.is_dir():
+            found |= {item for item in path.rglob("*") if item.is_file() and "__pycache__" not in item.parts}
+        elif path.is_file():
+            found.add(path)
+        else:
+            shown = path.relative_to(root)
+            hint = f": run `invoke lock {spec.family} --version {spec.version}`" if "locks" in shown.parts else ""
+            raise UsageError(f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}")
     return tuple(sorted(found))
 
 

@@ -7,6 +7,7 @@ in it). This module decides and renders; resolving is done by uv (``scripts/buil
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -103,6 +104,7 @@ def render_layer(pins: Iterable[Pin]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@lru_cache(maxsize=64)  # the stages of a row have most layers in common
 def parse_layer(text: str) -> tuple[Pin, ...]:
     """The pins of a layer's requirements file, as ``render_layer`` writes it."""
     pins: list[Pin] = []

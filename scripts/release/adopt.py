@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
-from scripts.release.audit import blobs_of
-from scripts.release.lines import Back, Gone, Line, Published
+from scripts.release.lines import Back, Gone, Line, PlatformImage, Published
 from scripts.release.notes import record
+from scripts.release.product import blobs_of
 from scripts.release.publish import make_revision
+from scripts.release.published import find_product
 from scripts.release.registry import get_if_there, head_manifest, list_tags
 from scripts.release.revision import parse_revisions, revision_tag
 
@@ -50,7 +51,9 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
         and (manifest := get_if_there(transport, repository.tag(revision_tag(tag, number))))
     }
     lines: list[Line] = [
-        _published(place, number, manifest, time) for number, manifest in found.items() if number not in written
+        _published(transport, place, number, manifest, time)
+        for number, manifest in found.items()
+        if number not in written
     ]
     lines += [
         Back(repository=str(repository), tag=tag, revision=number, time=time, reason="in the registry again")
@@ -74,7 +77,7 @@ def plan_adoption(transport: Transport, place: Place, time: str, reason: str = "
     if standard is None or standard.digest in known:
         return Adoption(lines=tuple(lines), first=None)
     number = max([0, *written, *there]) + 1
-    return Adoption(lines=(*lines, _published(place, number, standard, time)), first=standard)
+    return Adoption(lines=(*lines, _published(transport, place, number, standard, time)), first=standard)
 
 
 def apply_adoption(transport: Transport, place: Place, adoption: Adoption) -> None:
@@ -89,14 +92,21 @@ def apply_adoption(transport: Transport, place: Place, adoption: Adoption) -> No
         record(place.ledger, *adoption.lines)
 
 
-def _published(place: Place, revision: int, manifest: Manifest, time: str) -> Published:
+def _published(transport: Transport, place: Place, number: int, manifest: Manifest, time: str) -> Published:
+    product = find_product(transport, place.repository, manifest)
     return Published(
         repository=str(place.repository),
         tag=place.tag,
-        revision=revision,
+        revision=number,
         time=time,
         reason=BEFORE,
         digest=manifest.digest,
-        size=sum(blobs_of(manifest).values()),
+        size=product.size,
+        platforms=tuple(
+            PlatformImage(
+                platform=platform, digest=image.digest, size=sum(dict(blobs_of(image)).values()), untested=BEFORE
+            )
+            for platform, image in product.images.items()
+        ),
         adopted=True,
     )

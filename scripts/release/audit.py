@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING
 from scripts.errors import RegistryError
 from scripts.release.artifacts import YANKED, YANKED_TYPE
 from scripts.release.claims import parse_claims
+from scripts.release.product import blobs_of
+from scripts.release.published import images_of
 from scripts.release.referrers import list_referrers
 from scripts.release.registry import get_if_there, has_blob, head_manifest, list_tags
-from scripts.release.revision import Found, compare, parse_revisions, revision_tag
+from scripts.release.revision import Found, compare, own_tags, parse_revisions, revision_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,13 +48,13 @@ def audit(
     tags = list_tags(transport, repository)
     written = {line.tag for line in ledger.lines if line.repository == str(repository)}
     known = sorted({*standard_tags, *written})
-    explained = {name for tag in known for name in (tag, *_of(tags, tag))}
+    explained = {name for tag in known for name in (tag, *_of(own_tags(tags, tag), tag))}
     for name in tags:
         if name not in explained and not REFERRERS.fullmatch(name):
             yield Difference(place=f"{repository}:{name}", what="a tag that is no image's, no revision and no claim")
     seen = _Seen()
     for tag in known:
-        yield from _audit_tag(transport, repository, tag, tags, ledger, seen if blobs else None)
+        yield from _audit_tag(transport, repository, tag, own_tags(tags, tag), ledger, seen if blobs else None)
     if blobs:
         yield from _audit_marks(repository, known, tags, ledger, seen.marks)
 
@@ -112,7 +113,8 @@ def _audit_tag(
 def _audit_content(
     transport: Transport, repository: Repository, place: str, manifest: Manifest, seen: _Seen
 ) -> Iterator[Difference]:
-    for digest, size in blobs_of(manifest).items():
+    yield from _audit_images(transport, repository, place, manifest, seen)
+    for digest, size in blobs_of(manifest):
         if digest not in seen.digests:
             seen.digests.add(digest)
             try:
@@ -127,8 +129,15 @@ def _audit_content(
             yield Difference(place=place, what=f"referrer {referrer.descriptor.digest} is listed, but not there")
 
 
-def blobs_of(manifest: Manifest) -> dict[str, int]:
-    """Digest and size in bytes of what an image manifest points to; none for an index."""
-    raw = json.loads(manifest.content)
-    items = [raw["config"], *raw.get("layers", ())] if "config" in raw else []
-    return {item["digest"]: item["size"] for item in items}
+def _audit_images(
+    transport: Transport, repository: Repository, place: str, index: Manifest, seen: _Seen
+) -> Iterator[Difference]:
+    """Differences of the images of an index; an image manifest names none."""
+    for platform, digest in images_of(index):
+        if digest not in seen.digests:
+            seen.digests.add(digest)
+            image = get_if_there(transport, repository.digest(digest))
+            if image is None:
+                yield Difference(place=place, what=f"its image of {platform}, {digest}, is not there")
+            else:
+                yield from _audit_content(transport, repository, f"{place} {platform}", image, seen)

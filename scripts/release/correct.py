@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
 from scripts.release.artifacts import YANKED, YANKED_TYPE, make_artifact, upload_empty
-from scripts.release.audit import blobs_of
 from scripts.release.lines import Published, Yanked
 from scripts.release.notes import record
-from scripts.release.product import Product
 from scripts.release.publish import Facts, look, publish
+from scripts.release.published import find_product
 from scripts.release.referrers import attach, list_referrers
 from scripts.release.registry import get_manifest
 from scripts.release.revision import refuse_disagreement, refuse_yanked, revision_tag
-from scripts.release.upload import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +40,17 @@ def rollback(
     if to in ledger.gone(repository, place.tag):
         raise UsageError(f"{place.repository}:{name} is not in the registry any more")
     manifest = get_manifest(transport, place.repository.digest(line.digest))
-    # All blobs are there; those that are not would have to be read from the disk, and fail with their digest.
-    nowhere = Path("not on this machine")
-    blobs = tuple(Blob(digest=digest, size=size, path=nowhere) for digest, size in blobs_of(manifest).items())
-    facts = Facts(reason=reason, time=time, recipe=line.recipe, base=line.base, commit=line.commit, smoke=line.smoke)
-    return publish(transport, place, Product(manifest=manifest, blobs=blobs), facts, say=say)
+    product = find_product(transport, place.repository, manifest)
+    facts = Facts(
+        reason=reason,
+        time=time,
+        recipe=line.recipe,
+        base=line.base,
+        commit=line.commit,
+        smoke=line.smoke,
+        platforms=line.platforms,
+    )
+    return publish(transport, place, product, facts, say=say)
 
 
 def yank(

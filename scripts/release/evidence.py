@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from scripts.build.layout import directory_of
+from scripts.build.layout import layout_of
 from scripts.build.wanted import Need
 from scripts.contents.inventory import MEDIA_TYPE as INVENTORY_TYPE
 from scripts.contents.inventory import render_inventory
@@ -122,7 +122,7 @@ def prepare_evidence(
 
     signer = make("a signature", wanted.signature, lambda: find_signer(settings, say, may_install=may_install))
     origin = Origin(name=build.id, digest=build.digest, epoch=build.epoch, source=settings.source)
-    layout = directory_of(settings.out, build.id)
+    layout = layout_of(settings.out, build)
     sboms = make("an SBOM", wanted.sbom, lambda: make_sboms(layout, origin, settings.out, say))
     pieces = [*_sbom_pieces(sboms, build.digest, wanted.sbom)] if sboms else []
     byproducts = {f"SBOM, {piece.what}": digest_of(piece.content) for piece in pieces}
@@ -138,6 +138,19 @@ def prepare_evidence(
     if scan := newest_scan(settings.out, build.digest, say):
         pieces.append(_scan_piece(scan))
     return Evidence(image=build.id, pieces=tuple(pieces), signer=signer, signature=wanted.signature)
+
+
+def evidence_of_index(settings: Settings, build: Build, images: Evidence) -> Evidence:
+    """What is to be attached to an index: where it comes from, and a signature. The rest is about its images.
+
+    :param images: what was made for one of them.
+    """
+    pieces: tuple[Piece, ...] = ()
+    if any(piece.what == "provenance" for piece in images.pieces):
+        predicate = provenance_of(build, settings, {})
+        statement = Statement(subject=build.digest, predicate_type=PROVENANCE, predicate=predicate)
+        pieces = (Piece(what="provenance", need=settings.evidence.provenance, statement=statement),)
+    return replace(images, pieces=pieces)
 
 
 def attach_evidence(

@@ -10,8 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from scripts.build.layout import directory_of, load_record
+from scripts.build.layout import directory_of, layout_of, load_record
 from scripts.build.wanted import Need, Severity
+from scripts.contents.inventory_read import find_image
+from scripts.contents.platforms import INDEXES
 from scripts.contents.weaknesses import Scan
 from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
@@ -19,8 +21,9 @@ from scripts.release.attestations import find_bundles, find_documents
 from scripts.release.commands import connect, reader_of
 from scripts.release.companions import make_inventory
 from scripts.release.cosign import CosignError, find_cosign
-from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
+from scripts.release.evidence import attach_evidence, evidence_of_index, prepare_evidence, with_inventory
 from scripts.release.place import place_of
+from scripts.release.published import find_digest
 from scripts.release.registry import get_manifest
 from scripts.release.sbom import CYCLONEDX_TYPE, Origin, count_packages, make_sboms
 from scripts.release.scan_policy import FILENAME, Policy, Verdict, judge, load_policy, unused
@@ -29,29 +32,38 @@ from scripts.release.scans import keep_scan
 from scripts.release.signer import find_trust
 from scripts.release.statements import CYCLONEDX, render_json
 from scripts.release.target import find_target
+from scripts.release.tested import tested_images
 from scripts.release.verify import Proofs, verify
-from scripts.smoke.record import hash_checks, passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from scripts.build.layout import Record as Build
     from scripts.build.settings import Settings
     from scripts.build.wanted import Scan as Wanted
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.findings import Finding
     from scripts.release.scan_policy import Judged
     from scripts.release.scanners import Report
     from scripts.release.target import Target
     from scripts.release.transport import Transport
-    from scripts.release.verify import Finding
 
     Say = Callable[[str], None]
 
 
 def verify_image(
-    word: str, key: str, images: Mapping[str, ImageSpec], settings: Settings, say: Say, *, may_install: bool
+    word: str,
+    key: str,
+    images: Mapping[str, ImageSpec],
+    settings: Settings,
+    say: Say,
+    *,
+    may_install: bool,
+    platform: str | None = None,
 ) -> tuple[Finding, ...]:
     """What is proven of a published image.
 
+    :param platform: of several, only this one.
     :param key: a public key that is to have signed everything; empty: whom the settings believe.
     :raises ImagesError: if the image or the key is not to be had.
     """
@@ -74,7 +86,8 @@ def verify_image(
                 cosign=cosign,
                 trust=trust,
                 demanded=bool(key),
-            )
+            ),
+            platform,
         )
 
 
@@ -92,16 +105,26 @@ def attest_image(
     if build is None:
         raise UsageError(f"{word} is not built: invoke build {spec.family} --version {spec.version}")
     repository = place_of(spec, settings).repository
-    smoke = passed(settings.out, build.digest, hash_checks(settings.root, spec))
+    digests = dict.fromkeys([*(image.digest for image in build.images), build.digest])
     with connect(say) as transport:
-        manifest = get_manifest(transport, repository.digest(build.digest))
-        evidence = prepare_evidence(settings, build, smoke, say, may_install=may_install)
-        made = make_inventory(build, settings, reader_of(images.values(), settings, transport, say), say)
-        evidence = with_inventory(evidence, made, build.digest, settings.evidence.inventory)
-        row = {"id": word, "digest": build.digest, "action": "attest", "why": ", ".join(evidence.names)}
+        manifests = {digest: get_manifest(transport, repository.digest(digest)) for digest in digests}
+        reader = reader_of(images.values(), settings, transport, say)
+        evidence = {}
+        for item in tested_images(build, spec, settings):
+            prepared = prepare_evidence(settings, item.image, item.smoke, say, may_install=may_install)
+            made = make_inventory(build, settings, replace(reader, platform=item.image.platform or None), say)
+            digest = item.image.digest
+            evidence[digest] = with_inventory(prepared, made, digest, settings.evidence.inventory)
+        if build.platforms:
+            evidence[build.digest] = evidence_of_index(settings, build, next(iter(evidence.values())))
+        row = {"id": word, "digest": build.digest, "action": "attest", "why": ", ".join(evidence[build.digest].names)}
         if dry_run:
             return row
-        done = attach_evidence(transport, repository, manifest, evidence, say)
+        done = [
+            item
+            for digest, manifest in manifests.items()
+            for item in attach_evidence(transport, repository, manifest, evidence[digest], say)
+        ]
     return {**row, "action": "attested" if done else "unchanged", "why": f"{len(done)} new" if done else "all is there"}
 
 
@@ -113,10 +136,12 @@ def scan_image(
     *,
     database: str | None = None,
     severity: str | None = None,
+    platform: str | None = None,
 ) -> tuple[Judged, ...]:
     """What a scanner finds in an image, and what the policy of its family makes of that; a line sums it up.
 
     :param database: in place of the settings', as is ``severity``.
+    :param platform: of several; None: the usual one, which is said.
     :raises NotScannedError: if nothing was scanned, unless the settings say that it need not be.
     """
     wanted = override_scan(settings.scan, database, severity)
@@ -125,7 +150,7 @@ def scan_image(
         return ()
     try:
         scanner = find_scanner()
-        sbom, digest, family = _sbom_of(word, images, settings, say)
+        sbom, digest, family = _sbom_of(word, images, settings, say, platform)
         packages, report = _scan(scanner, sbom, wanted.database)
     except NotScannedError as error:
         if wanted.need is Need.REQUIRED:
@@ -174,24 +199,33 @@ def override_scan(scan: Wanted, database: str | None, severity: str | None) -> W
     )
 
 
-def _sbom_of(word: str, images: Mapping[str, ImageSpec], settings: Settings, say: Say) -> tuple[bytes, str, str]:
+def _sbom_of(
+    word: str, images: Mapping[str, ImageSpec], settings: Settings, say: Say, platform: str | None
+) -> tuple[bytes, str, str]:
     """The CycloneDX SBOM of what a word names, the digest it is of, and the family of the image; empty: not ours.
 
     REPO:TAG is what was built here, else what we published.
     """
-    if word in images and load_record(settings.out, word):
+    if word in images and (built := load_record(settings.out, word)):
         say(f"{word}: as it was built here")
-        return *_make(images[word], settings, say), images[word].family
+        digest = find_image(directory_of(settings.out, word), platform, say).digest if built.platforms else built.digest
+        (image,) = (item for item in built.images if item.digest == digest)
+        return *_make(image, settings, say), images[word].family
     with connect(say) as transport:
         target = find_target(word, images, settings, transport)
+        if target.manifest.media_type in INDEXES:
+            digest = find_digest(transport, target.reference, platform, say).value
+            of_index = target.images(transport).values()
+            target = next(item for item in of_index if item.manifest.digest == digest)
         family = _family_of(target, images)
         if (attached := attached_sbom(transport, target)) is not None:
             say(f"{target.digest}: by the SBOM that is attached to it (who made that, `invoke verify` says)")
             return attached, target.manifest.digest, family
     for spec in images.values():
         build = load_record(settings.out, spec.id)
-        if build and build.digest == target.manifest.digest:
-            return *_make(spec, settings, say), family
+        for image in build.images if build else ():
+            if image.digest == target.manifest.digest:
+                return *_make(image, settings, say), family
     raise NotScannedError(f"no SBOM is attached to {target.digest}, and it is not built here")
 
 
@@ -210,12 +244,9 @@ def attached_sbom(transport: Transport, target: Target) -> bytes | None:
     return None
 
 
-def _make(spec: ImageSpec, settings: Settings, say: Say) -> tuple[bytes, str]:
-    build = load_record(settings.out, spec.id)
-    if build is None:
-        raise NotScannedError(f"{spec.id} is not built here")
-    origin = Origin(name=build.id, digest=build.digest, epoch=build.epoch, source=settings.source)
-    return make_sboms(directory_of(settings.out, build.id), origin, settings.out, say).cyclonedx, build.digest
+def _make(image: Build, settings: Settings, say: Say) -> tuple[bytes, str]:
+    origin = Origin(name=image.id, digest=image.digest, epoch=image.epoch, source=settings.source)
+    return make_sboms(layout_of(settings.out, image), origin, settings.out, say).cyclonedx, image.digest
 
 
 def _family_of(target: Target, images: Mapping[str, ImageSpec]) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
+from scripts.contents.platforms import USUAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -47,20 +49,38 @@ class Smoke(BaseModel):
     skipped: StrictInt
 
 
+class PlatformImage(BaseModel):
+    """The image of one platform, where a revision is an index of several."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    platform: Text
+    """OCI platform, such as linux/arm64."""
+    digest: Digest
+    size: StrictInt
+    """Bytes of its config and layers, compressed."""
+    smoke: Smoke | None = None
+    """None: it was not tested."""
+    untested: str = ""
+    """Why it was not."""
+
+
 class Published(_Line):
     """A revision came to be."""
 
     kind: Literal["published"] = "published"
     digest: Digest
     size: StrictInt
-    """Bytes of the config and all layers, compressed."""
+    """Bytes of the config and all layers, compressed; of an index those of all platforms, each blob once."""
     recipe: str = ""
     """Hash of the recipe; empty where it is not known (adopted)."""
     base: str = ""
     """Digest of the base image."""
     commit: str = ""
     smoke: Smoke | None = None
-    """None: published without (``--unsafe-skip-smoke``), or adopted."""
+    """None: published without (``--unsafe-skip-smoke``), or adopted; of an index also if a platform was not tested."""
+    platforms: tuple[PlatformImage, ...] = ()
+    """The images of an index; empty: ``digest`` is that of an image of one platform."""
     replaces: Revision | None = None
     """The revision that was the newest before."""
     same_as: Revision | None = None
@@ -69,6 +89,12 @@ class Published(_Line):
     """Its publish was cut off, and finished when there was a higher one already."""
     adopted: bool = False
     """Found in the registry, and not published with this ledger."""
+
+    @property
+    def image(self) -> str:
+        """Digest of the image that stands for all: of an index that of linux/amd64, where it has one."""
+        images = {item.platform: item.digest for item in self.platforms}
+        return images.get(USUAL) or next(iter(images.values()), self.digest)
 
 
 class Yanked(_Line):

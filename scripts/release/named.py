@@ -26,7 +26,7 @@ from scripts.errors import UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.lock import REQUIREMENTS, asked_names
 from scripts.release.inventories import find_inventory
-from scripts.release.published import find_digest, load_published, read_published
+from scripts.release.published import find_digest, list_platforms, load_published, read_published
 from scripts.release.reference import Reference, parse_reference
 from scripts.release.scans import attached_scans, kept_scans
 from scripts.smoke.record import load_record as load_smoke
@@ -89,6 +89,14 @@ class Reader:
         yield from kept_scans(self.settings.out, digest, self.say)
         if place := self.places.get(digest):
             yield from attached_scans(self.transport, place, self.say)
+
+    def has_platform(self, reference: str) -> bool:
+        """Whether what is published under a reference has an image of the platform.
+
+        :raises ImagesError: if there is no such thing, or the registry does not answer.
+        """
+        platforms = list_platforms(self.transport, parse_reference(reference))
+        return self.platform is None or any(fits(platform, self.platform) for platform in platforms)
 
     def _find(self, word: str) -> Inventory:
         if word.startswith(ENGINE):

@@ -64,7 +64,8 @@ def _entry(ledger: Ledger, line: Line) -> Iterator[str]:
         facts.insert(0, f"replaces r{line.replaces}")
     if line.same_as:
         facts.append(f"the same as r{line.same_as}")
-    if line.smoke is None:
+    facts += [item.platform if item.smoke else f"{item.platform} not tested" for item in line.platforms]
+    if line.smoke is None and (line.adopted or not any(item.smoke for item in line.platforms)):
         facts.append("adopted" if line.adopted else "published without a smoke test")
     yield f"`{line.digest}` ({', '.join(facts)})"
     if isinstance(yanked, Yanked):

@@ -6,6 +6,7 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from scripts.build.build import PartlyBuiltError
 from scripts.build.engine import require_engine
 from scripts.build.plan import Action, plan_builds
 from scripts.contents.apt import build_and_note
@@ -15,6 +16,7 @@ from scripts.release.lock import locked
 from scripts.release.place import place_of
 from scripts.release.push import Pusher, disk_error, told
 from scripts.release.revision import Step
+from scripts.smoke.platforms import why_not_run
 from scripts.smoke.record import Outcome, hash_checks, passed
 from scripts.smoke.run import engine_has_gpu, run_checks
 from scripts.smoke.subject import find_subject
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from scripts.release.named import Reader
     from scripts.release.push import Order
     from scripts.release.transport import Transport
+    from scripts.smoke.subject import Subject
 
     Say = Callable[[str], None]
     Row = dict[str, Any]
@@ -52,6 +55,9 @@ class Pipeline:
         The row of one that failed has the error under ``error``.
         """
         steps = plan_builds(specs, self.settings)
+        if len(self.settings.builders) > 1:  # they build at the same time, so all is given to them at once
+            yield from self._release_row(steps)
+            return
         for _, group in groupby(steps, key=lambda step: (step.spec.family, step.spec.version)):
             yield from self._release_row(list(group))
 
@@ -73,6 +79,12 @@ class Pipeline:
                 require_engine(may_install=self.may_install, log=self.say)
                 build_and_note(wanted, self.settings, self.say)
                 self.pusher.forget()
+        except PartlyBuiltError as error:
+            self.pusher.forget()
+            built = {record.id for record in error.records}
+            built |= {step.spec.id for step in wanted if step.action is Action.NOTHING}
+            yield from (self._failure(step, error) for step in wanted if step.spec.id not in built)
+            wanted = [step for step in wanted if step.spec.id in built]
         except (ImagesError, OSError) as error:
             yield from (self._failure(step, error) for step in wanted)
             return
@@ -102,15 +114,21 @@ class Pipeline:
     def _smoke(self, spec: ImageSpec) -> None:
         require_engine(may_install=self.may_install, log=self.say)
         require_ssh_client(may_install=self.may_install, say=self.say)
-        subject = find_subject(spec, self.settings, self.say)
-        if passed(self.settings.out, subject.digest, hash_checks(self.settings.root, spec)):
-            return
-        self.say(f"{spec.id}: testing {subject.digest}")
+        for image in self.pusher.build_of(spec).images:
+            if image.platform and (why := why_not_run(image.platform)):
+                self.say(f"{spec.id} ({image.platform}): NOT TESTED: {why}")  # whether that will do, `push` knows
+                continue
+            subject = find_subject(spec, self.settings, self.say, image=image)
+            if not passed(self.settings.out, subject.digest, hash_checks(self.settings.root, spec)):
+                self._test(subject)
+
+    def _test(self, subject: Subject) -> None:
+        self.say(f"{subject.name}: testing {subject.digest}")
         record = run_checks(subject, self.settings, gpu=engine_has_gpu())
         if bad := [result.check for result in record.results if result.outcome is Outcome.FAIL]:
-            raise SmokeError(f"{spec.id}: {len(bad)} of {len(record.results)} checks failed: {', '.join(bad[:5])}")
+            raise SmokeError(f"{subject.name}: {len(bad)} of {len(record.results)} checks failed: {', '.join(bad[:5])}")
         if record.outcome is not Outcome.PASS:
-            raise SmokeError(f"{spec.id}: the smoke test did not pass, see above")
+            raise SmokeError(f"{subject.name}: the smoke test did not pass, see above")
 
     def _planned(self, step: BuildStep) -> Row:
         """What would be done; for what is not built yet only that."""

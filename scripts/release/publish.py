@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scripts.errors import RegistryError
 from scripts.release.claims import claim, claim_of, parse_claims, release
-from scripts.release.lines import Published, Smoke
+from scripts.release.lines import PlatformImage, Published, Smoke
 from scripts.release.notes import record
 from scripts.release.refusal import TakenError
 from scripts.release.registry import get_if_there, head_manifest, list_tags, put_manifest
@@ -43,6 +43,7 @@ class Facts:
     base: str = ""
     commit: str = ""
     smoke: Smoke | None = None
+    platforms: tuple[PlatformImage, ...] = ()
 
 
 def look(transport: Transport, place: Place, ledger: Ledger, digest: str, tags: Iterable[str] | None = None) -> Found:
@@ -101,8 +102,9 @@ def publish(
         if decision.step is Step.UNCHANGED:
             return decision
         upload_blobs(transport, repository, product.blobs, sources=place.siblings, progress=progress)
-        if head_manifest(transport, repository.digest(manifest.digest)) is None:
-            put_manifest(transport, repository.digest(manifest.digest), manifest)
+        for item in (*product.images.values(), manifest):  # an index may not name what is not there
+            if head_manifest(transport, repository.digest(item.digest)) is None:
+                put_manifest(transport, repository.digest(item.digest), item)
         attach()
         if decision.step is not Step.NEW:
             # a run that was killed may have left its claim
@@ -195,6 +197,7 @@ def _line(place: Place, product: Product, facts: Facts, decision: Decision) -> P
         base=facts.base,
         commit=facts.commit,
         smoke=facts.smoke,
+        platforms=facts.platforms,
         replaces=decision.replaces,
         same_as=decision.same_as,
         late=decision.late,

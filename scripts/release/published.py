@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from scripts.contents.inventory_read import WORKERS, of_platform, read_file
 from scripts.contents.layers import Image, LayerError, image_of
-from scripts.contents.platforms import INDEXES, choose
+from scripts.contents.platforms import INDEXES, choose, platform_of
 from scripts.errors import RegistryError
 from scripts.release.download import copy_blob, get_blob
+from scripts.release.product import Product, blobs_of
 from scripts.release.registry import get_manifest
+from scripts.release.upload import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
     from scripts.contents.inventory_files import LayerFiles
     from scripts.contents.inventory_read import Known
-    from scripts.release.reference import Digest, Reference
+    from scripts.release.reference import Digest, Reference, Repository
+    from scripts.release.registry import Manifest
     from scripts.release.transport import Transport
 
     Say = Callable[[str], None]
@@ -42,6 +45,47 @@ def find_digest(transport: Transport, reference: Reference, platform: str | None
             raise RegistryError(f"{reference}: its index is malformed: {error!r}") from error
         manifest = get_manifest(transport, digest)
     return reference.repository.digest(manifest.digest)
+
+
+def list_platforms(transport: Transport, reference: Reference) -> tuple[str, ...]:
+    """The platforms of what a reference names: those of an index, or that of an image.
+
+    :raises NotFoundError: if there is none.
+    """
+    manifest = get_manifest(transport, reference)
+    if manifest.media_type in INDEXES:
+        return tuple(platform for platform, _ in images_of(manifest))
+    image = load_published(transport, reference.repository.digest(manifest.digest), None)
+    return (platform_of(image.config),)
+
+
+def find_product(transport: Transport, repository: Repository, manifest: Manifest) -> Product:
+    """What a repository has, with all that it points to: as if it was to be published from there.
+
+    All blobs are there; those that are not would have to be read from the disk, and fail with their digest.
+
+    :raises RegistryError: if the registry does not have it whole.
+    """
+    images = {platform: get_manifest(transport, repository.digest(digest)) for platform, digest in images_of(manifest)}
+    blobs = tuple(
+        Blob(digest=digest, size=size, path=Path("not on this machine"))
+        for item in images.values() or (manifest,)
+        for digest, size in blobs_of(item)
+    )
+    return Product(manifest=manifest, blobs=blobs, images=images)
+
+
+def images_of(index: Manifest) -> tuple[tuple[str, str], ...]:
+    """Platform and digest of each image of an index; none of an image manifest.
+
+    :raises RegistryError: if it is malformed.
+    """
+    try:
+        entries = json.loads(index.content).get("manifests", ())
+        found = tuple((platform_of(entry.get("platform") or {}), str(entry["digest"])) for entry in entries)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RegistryError(f"{index.digest}: its index is malformed: {error!r}") from error
+    return tuple(item for item in found if item[0] != "unknown/unknown")
 
 
 def load_published(transport: Transport, image: Digest, platform: str | None) -> Image:

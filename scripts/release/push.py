@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from scripts.errors import BuildError, ImagesError, UsageError
 from scripts.recipe.inputs import Recipe
 from scripts.release.companions import attach_companions, prepare_companions
 from scripts.release.guard import obstacles
-from scripts.release.lines import Smoke
 from scripts.release.lock import locked
 from scripts.release.notes import write_notes
 from scripts.release.place import place_of
@@ -20,11 +18,18 @@ from scripts.release.product import load_product
 from scripts.release.progress import Progress
 from scripts.release.publish import Facts, look, publish
 from scripts.release.registry import list_tags
-from scripts.release.revision import Decision, Step, decide
-from scripts.smoke.record import Outcome, hash_checks, passed
+from scripts.release.revision import Decision, Step, decide, own_tags
+from scripts.release.tested import (
+    platform_images,
+    refuse_dropped_platforms,
+    refuse_lost_platforms,
+    smoke_of,
+    tested_images,
+    untested,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from scripts.build.layout import Record as Build
@@ -34,8 +39,8 @@ if TYPE_CHECKING:
     from scripts.release.named import Reader
     from scripts.release.place import Place
     from scripts.release.reference import Repository
+    from scripts.release.tested import Tested
     from scripts.release.transport import Transport
-    from scripts.smoke.record import Record
 
     Say = Callable[[str], None]
 
@@ -98,9 +103,10 @@ class Pusher:
         :raises DisagreeError: if registry and ledger differ.
         """
         build = self.build_of(spec)
-        smoke = passed(self.settings.out, build.digest, hash_checks(self.settings.root, spec))
         place = place_of(spec, self.settings, self.publisher, self.order.repositories)
-        if found := obstacles(build, smoke, place.repository, skip_smoke=self.order.skip_smoke):
+        tested = tested_images(build, spec, self.settings)
+        refuse_lost_platforms(build, spec)
+        if found := self._obstacles(build, spec, tested, place):
             raise UsageError("\n".join(found))
         plan = self.decide(place, build.digest)
         if plan.step is Step.UNCHANGED:
@@ -117,8 +123,9 @@ class Pusher:
         product = load_product(layout.directory_of(self.settings.out, spec.id))
         if product.manifest.digest != build.digest:
             raise UsageError(f"{spec.id} was built anew while it was being published: run it again")
+        refuse_dropped_platforms(build, place, self._history(place), plan.replaces, self.order.reason)
         companions = prepare_companions(
-            build, smoke, place, plan, self.settings, self.reader, self.order.reason, self.say
+            build, tested, place, plan, self.settings, self.reader, self.order.reason, self.say
         )
         facts = Facts(
             reason=companions.reason,
@@ -126,7 +133,8 @@ class Pusher:
             recipe=Recipe(parts=build.recipe).hash,
             base=build.base,
             commit=build.commit,
-            smoke=_smoke_of(smoke),
+            smoke=smoke_of(tested),
+            platforms=platform_images(tested, product),
         )
         progress = Progress(spec.id, product.blobs, self.say)
         self._ledgers.clear()
@@ -136,7 +144,7 @@ class Pusher:
             product,
             facts,
             force=self._forced,
-            attach=lambda: attach_companions(self.transport, place, product.manifest, companions, self.say),
+            attach=lambda: attach_companions(self.transport, place, product, companions, self.say),
             say=self.say,
             progress=progress,
         )
@@ -155,16 +163,24 @@ class Pusher:
 
     def decide(self, place: Place, digest: str) -> Decision:
         """What there is to do for a digest; as ``revision.decide``, with one listing for each repository."""
+        ledger = self._history(place)
+        tags = self.tags_of(place.repository)
+        seen = look(self.transport, place, ledger, digest, own_tags(tags, place.tag))
+        return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
+
+    def _history(self, place: Place) -> Ledger:
         # Sorted: the ledgers of all families are the same ones, whichever of them the image is of.
         paths = tuple(sorted({place.ledger, *place.others}))
         if paths not in self._ledgers:
             self._ledgers[paths] = place.history()
-        ledger = self._ledgers[paths]
-        tags = self.tags_of(place.repository)
-        # All that concerns the image stands together, as tags are sorted; of the others there may be very many.
-        own = tags[bisect_left(tags, place.tag) : bisect_left(tags, f"{place.tag}\U0010ffff")]
-        seen = look(self.transport, place, ledger, digest, own)
-        return decide(str(place.repository), place.tag, digest, seen, ledger, force=self._forced)
+        return self._ledgers[paths]
+
+    def _obstacles(self, build: Build, spec: ImageSpec, tested: Sequence[Tested], place: Place) -> tuple[str, ...]:
+        skip = self.order.skip_smoke
+        if not build.platforms:
+            return obstacles(build, tested[0].smoke, place.repository, skip_smoke=skip)
+        unfit = obstacles(build, None, place.repository, skip_smoke=True)
+        return (*unfit, *(() if skip else untested(tested, spec, self.settings.evidence.platforms)))
 
     def mend_notes(self, place: Place) -> None:
         """Write the notes that a run which was killed has left unwritten; each ledger's once."""
@@ -201,15 +217,3 @@ def disk_error(error: OSError) -> BuildError:
 def told(decision: Decision, digest: str) -> dict[str, Any]:
     """What a row says of a decision."""
     return {"action": str(decision.step), "revision": decision.revision, "why": decision.why, "digest": digest}
-
-
-def _smoke_of(record: Record | None) -> Smoke | None:
-    """What the ledger keeps of a smoke test."""
-    if record is None:
-        return None
-    return Smoke(
-        checks=record.checks,
-        started=record.started,
-        passed=sum(result.outcome is Outcome.PASS for result in record.results),
-        skipped=sum(result.outcome is Outcome.SKIP for result in record.results),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from scripts.errors import AuditError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scripts.release.ledger import Ledger
 
@@ -33,6 +34,14 @@ def parse_revisions(tags: Iterable[str], tag: str) -> tuple[int, ...]:
             if name.startswith(prefix) and _NUMBER.fullmatch(name.removeprefix(prefix))
         )
     )
+
+
+def own_tags(tags: Sequence[str], tag: str) -> Sequence[str]:
+    """The part of a repository's tags that has all those of one standard tag: of the others there may be very many.
+
+    :param tags: sorted, as ``registry.list_tags`` gives them.
+    """
+    return tags[bisect_left(tags, tag) : bisect_left(tags, f"{tag}\U0010ffff")]
 
 
 class Step(StrEnum):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from scripts.contents.platforms import fits
+from scripts.errors import UsageError
 from scripts.release.ledger import Ledger, load_ledgers
 from scripts.release.lines import Published
 from scripts.release.place import ledger_paths, ledger_root
+from scripts.release.published import images_of
 from scripts.release.reference import Digest, Tag, parse_reference
 from scripts.release.registry import get_manifest
 from scripts.release.revision import parse_revisions
@@ -32,6 +35,8 @@ class Target:
     ours: bool
     """Whether its repository is one that we publish to."""
     ledger: Ledger
+    index: str = ""
+    """Digest of the index that it is the image of one platform of; empty: it is no part of one."""
 
     @property
     def digest(self) -> Digest:
@@ -40,13 +45,34 @@ class Target:
 
     @property
     def lines(self) -> tuple[Published, ...]:
-        """What was published with this digest, the newest last."""
-        repository = str(self.reference.repository)
+        """What was published with this digest, or with that of its index, the newest last."""
+        repository, digest = str(self.reference.repository), self.index or self.manifest.digest
         return tuple(
             line
             for line in self.ledger.lines
-            if isinstance(line, Published) and line.repository == repository and line.digest == self.manifest.digest
+            if isinstance(line, Published) and line.repository == repository and line.digest == digest
         )
+
+    def images(self, transport: Transport, platform: str | None = None) -> dict[str, Target]:
+        """The images of an index, by platform; none if it is an image itself.
+
+        :param platform: only the one of this platform.
+        :raises UsageError: if it has none of that.
+        :raises RegistryError: if one is not to be had.
+        """
+        names = images_of(self.manifest)
+        wanted = {name: digest for name, digest in names if platform is None or fits(name, platform)}
+        if platform and names and not wanted:
+            there = ", ".join(name for name, _ in names)
+            raise UsageError(f"{self.reference}: no image for {platform}, there: {there}")
+        return {
+            name: replace(
+                self,
+                manifest=get_manifest(transport, self.reference.repository.digest(digest)),
+                index=self.digest.value,
+            )
+            for name, digest in wanted.items()
+        }
 
     @property
     def expected(self) -> Published | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.vcs import DIRTY
 from scripts.build.wanted import Need
 from scripts.contents.inventory import MEDIA_TYPE
 from scripts.release.attestations import find_bundles, find_documents
+from scripts.release.findings import Finding, State
 from scripts.release.predicates import facts_in, origin_in, result_in
 from scripts.release.provenance import builder_id
 from scripts.release.referrers import list_referrers
@@ -38,39 +38,13 @@ if TYPE_CHECKING:
 
     from scripts.build.settings import Settings
     from scripts.release.cosign import Cosign
-    from scripts.release.lines import Published
+    from scripts.release.lines import Published, Smoke
     from scripts.release.target import Target
     from scripts.release.transport import Transport
     from scripts.release.trust import Trust
 
 LEDGER = "the ledger"
 NONE = "none attached"
-
-
-class State(StrEnum):
-    """How sure something is."""
-
-    PROVEN = "PROVEN"
-    OPEN = "NOT PROVEN"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was found of one thing, in a line."""
-
-    what: str
-    state: State
-    by: str
-    """Who says so; empty where nobody does."""
-    why: str
-    need: Need = Need.OPTIONAL
-    """Whether it has to be proven."""
-
-    @property
-    def bad(self) -> bool:
-        """Whether the image must not be taken for what it should be."""
-        return self.state is State.FAILED or (self.state is State.OPEN and self.need is Need.REQUIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,28 +61,22 @@ class Proofs:
     """Whether a key was given with the question: then it has to have signed, whoever's image it is."""
 
 
-def verify(proofs: Proofs) -> tuple[Finding, ...]:
-    """All findings of one image.
+def verify(proofs: Proofs, platform: str | None = None) -> tuple[Finding, ...]:
+    """All findings of one image, or of an index and of each of its images.
 
+    :param platform: of the images of an index, only this one.
+    :raises UsageError: if an index has none of that platform.
     :raises RegistryError: if the registry does not answer.
     """
     looker = _Looker(proofs)
-    return (
-        looker.signature(),
-        looker.provenance(),
-        looker.ledger(),
-        looker.smoke(),
-        looker.sboms(),
-        looker.inventory(),
-    )
-
-
-def sums_up(findings: Iterable[Finding]) -> str:
-    """Why an image is not to be trusted; empty if it is: something is proven, and nothing that is needed is missing."""
-    found = list(findings)
-    if bad := [f"{item.what} {item.state}" for item in found if item.bad]:
-        return ", ".join(bad)
-    return "" if any(item.state is State.PROVEN for item in found) else "nothing is proven"
+    if images := proofs.target.images(proofs.transport, platform):
+        found = [looker.signature(), looker.provenance(), looker.ledger()]
+        for name, target in images.items():
+            findings = _Looker(replace(proofs, target=target)).of_image()
+            found += [replace(finding, what=f"{finding.what} {name}") for finding in findings]
+        return tuple(found)
+    signature, provenance, *rest = looker.of_image()
+    return (signature, provenance, looker.ledger(), *rest)
 
 
 class _Looker:
@@ -121,6 +89,10 @@ class _Looker:
         self.known = list_referrers(self.transport, self.target.digest)
         # Whom the settings name is to have signed our images, and says nothing of others'.
         self.answerable = proofs.demanded or proofs.target.ours
+
+    def of_image(self) -> tuple[Finding, ...]:
+        """All but what the ledger says: that is of an index as a whole."""
+        return (self.signature(), self.provenance(), self.smoke(), self.sboms(), self.inventory())
 
     def signature(self) -> Finding:
         """The signature of the image itself."""
@@ -178,10 +150,15 @@ class _Looker:
             if good:
                 return self._proven(what, result_in(good[-1]))
             return self._failed(what, result_in(statements[-1].predicate))
-        if finding.state is State.OPEN and line and line.smoke:
-            why = f"{line.smoke.passed} passed, {line.smoke.skipped} skipped, {line.smoke.started[:10]}"
+        if finding.state is State.OPEN and line and (smoke := self._smoke_in(line)):
+            why = f"{smoke.passed} passed, {smoke.skipped} skipped, {smoke.started[:10]}"
             return Finding(what=what, state=State.PROVEN, by=LEDGER, why=why)
         return finding
+
+    def _smoke_in(self, line: Published) -> Smoke | None:
+        """What a line says of the smoke test of this image."""
+        own = {item.digest: item.smoke for item in line.platforms}
+        return own.get(self.target.manifest.digest) if own else line.smoke
 
     def sboms(self) -> Finding:
         """The lists of what is in it."""
@@ -258,7 +235,7 @@ class _Looker:
 
     @property
     def _line(self) -> Published | None:
-        return next((line for line in self.target.lines if line.recipe or line.smoke), None)
+        return next((line for line in self.target.lines if line.recipe or line.smoke or line.platforms), None)
 
     def _need(self, need: Need) -> Need:
         """What the settings require they require of our own images, and signed only where somebody signs them."""

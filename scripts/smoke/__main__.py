@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from invoke import Config
 
 from scripts.build.engine import require_engine
+from scripts.build.layout import load_record as load_build
 from scripts.build.settings import load_settings
 from scripts.console import Terminated, say
 from scripts.errors import ImagesError, SmokeError, UsageError
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.matrix import expand_all, load_families
 from scripts.smoke.checks import choose_names, collect_names
+from scripts.smoke.platforms import why_not_run
 from scripts.smoke.record import Outcome, hash_checks, passed
 from scripts.smoke.report import render_line, render_record
 from scripts.smoke.run import engine_has_gpu, run_checks
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.smoke.subject import Subject
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +51,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", metavar="CHECK,...", help="checks to run, by their names in the table; not recorded")
     parser.add_argument("--reference", help="test this image in place of the one of that name")
     parser.add_argument("--pull", action="store_true", help="test what is published, also if there is one here")
+    parser.add_argument("--platform", help="of several platforms, only this one; default: all that the engine runs")
     parser.add_argument("--workers", type=_count, default=0, metavar="N", help="checks at a time; default: cores + 1")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json: one line an image")
     return parser.parse_args(arguments)
@@ -68,19 +72,42 @@ def smoke(spec: ImageSpec, settings: Settings, options: argparse.Namespace) -> O
     :raises SmokeError: if the checks could not run, or what was built is damaged.
     """
     only = () if options.only is None else choose_names(options.only, collect_names(settings.root, spec))
+    if options.platform and options.platform not in spec.platforms:
+        raise UsageError(f'{spec.id} has no platform "{options.platform}"; it has {", ".join(spec.platforms)}')
     require_engine(may_install="IMAGES_SETUP" in os.environ, log=say)
-    subject = find_subject(spec, settings, say, reference=options.reference, pull=options.pull)
+    record = None if options.pull or options.reference is not None else load_build(settings.out, spec.id)
+    if record is None or not record.platforms:
+        subject = find_subject(spec, settings, say, reference=options.reference, pull=options.pull)
+        return test(subject, settings, options, only)
+    outcomes = []
+    for image in record.images:
+        if options.platform not in {None, image.platform}:
+            continue
+        if why := why_not_run(image.platform):
+            say(f"{spec.id} ({image.platform}): NOT TESTED: {why}")
+            continue
+        outcomes.append(test(find_subject(spec, settings, say, image=image), settings, options, only))
+    if not outcomes:
+        raise NotTestedError(f"{spec.id}: no platform of it runs here")
+    return Outcome.FAIL if Outcome.FAIL in outcomes else Outcome.PASS
+
+
+def test(subject: Subject, settings: Settings, options: argparse.Namespace, only: Sequence[str]) -> Outcome:
+    """Test an image that the engine has, and print what was found; raises as ``smoke`` does."""
+    spec = subject.spec
     gpu = bool(options.gpu or engine_has_gpu())
     before = passed(settings.out, subject.digest, hash_checks(settings.root, spec))
     if before and before.id == spec.id and before.gpu >= gpu and not (options.again or only):
-        say(f"{spec.id}: {subject.digest} already passed these checks at {before.started} (--again to repeat them)")
+        say(
+            f"{subject.name}: {subject.digest} already passed these checks at {before.started} (--again to repeat them)"
+        )
         record = before
     else:
-        say(f"{spec.id}: testing {subject.reference} ({subject.source}, {subject.digest})")
+        say(f"{subject.name}: testing {subject.reference} ({subject.source}, {subject.digest})")
         record = run_checks(subject, settings, gpu=gpu, only=only, workers=options.workers)
     show(render_line(record) if options.format == "json" else render_record(record))
     if only:
-        say(f"{spec.id}: only some checks ran, so this is not recorded")
+        say(f"{subject.name}: only some checks ran, so this is not recorded")
     return record.outcome
 
 

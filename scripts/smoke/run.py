@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.build.build import run_foreground
+from scripts.build.baking import run_foreground
 from scripts.errors import BuildError, SmokeError
 from scripts.smoke.checks import CHECKS, ENGINE_LOST, PYTEST, SETTINGS
 from scripts.smoke.record import Outcome, Record, Result, directory_of, hash_checks, overall, save_record
@@ -59,6 +59,7 @@ def run_checks(
         command += ["-n", str(workers or (os.cpu_count() or 1) + 1), f"--results={results}", f"--junitxml={junit}"]
         command += ["-o", f"junit_suite_name={spec.id}", f"--image={spec.id}", f"--digest={subject.digest}"]
         command += [f"--layout={subject.layout}"] if subject.layout else []
+        command += [f"--platform={subject.platform}"] if subject.platform else []
         command += ["--stand-in"] if subject.stand_in else []
         command += ["--gpu"] if gpu else []
         command += [f"--checks={','.join(only)}"] if only else []

@@ -46,9 +46,10 @@ def build(
     format: str = "table",
 ) -> None:
     """Build images to OCI layouts and load them into the engine: the family's default row, --version V, or --all."""
+    from scripts.build.build import PartlyBuiltError
     from scripts.build.engine import require_engine
     from scripts.build.load import load_all
-    from scripts.build.plan import refuse_stand_ins
+    from scripts.build.plan import Action, refuse_stand_ins
     from scripts.contents.apt import build_and_note
 
     specs = here(c).chosen(family, version, stage, every=all, include_frozen=include_frozen, platform=platform)
@@ -71,14 +72,23 @@ def build(
     if dry_run:
         show_plan(steps, format)
         return
-    build_and_note(steps, settings, say)
-    rows = []
+    rows, failure = [], None
+    try:
+        build_and_note(steps, settings, say)
+    except PartlyBuiltError as error:
+        # What was built is there all the same, as is what was there already.
+        failure, made = error, {record.id for record in error.records}
+        specs = tuple(step.spec for step in steps if step.action is Action.NOTHING or step.spec.id in made)
     names = [(spec.id, f"{settings.registry}/{spec.repository}:{spec.tag}") for spec in specs]
     for row, loaded in load_all(names, settings.out):
         rows.append(row)
         if loaded:
             say(f"{row['id']}: loaded into the engine as {row['reference']}")
+    if failure and not failure.records:
+        raise failure
     show(rows, format, {"id": None, "digest": 19, "MB": None, "reference": None})
+    if failure:
+        raise failure
 
 
 @command

@@ -14,19 +14,27 @@ if TYPE_CHECKING:
 
 
 @command
-def verify(c: Context, image: str, key: str = "", registry: str | None = None, format: str = "table") -> None:
+def verify(
+    c: Context,
+    image: str,
+    key: str = "",
+    platform: str | None = None,
+    registry: str | None = None,
+    format: str = "table",
+) -> None:
     """Say what is proven of a published image, and by whom: REPO:TAG, REPO:TAG-rN or a whole reference."""
     from scripts.release.examine import verify_image
-    from scripts.release.verify import sums_up
+    from scripts.release.findings import sums_up
 
     images = {spec.id: spec for spec in here(c).images()}
     settings = here(c).settings(c, registry=registry)
-    found = verify_image(image, key, images, settings, say, may_install="IMAGES_SETUP" in os.environ)
+    may_install = "IMAGES_SETUP" in os.environ
+    found = verify_image(image, key, images, settings, say, may_install=may_install, platform=platform)
     rows = [
         {"what": item.what, "state": str(item.state), "by": item.by, "why": item.why, "needed": item.bad}
         for item in found
     ]
-    show(rows, format, {"what": None, "state": None, "by": 18, "why": 32})
+    show(rows, format, {"what": 14, "state": None, "by": 18, "why": 32})
     if why := sums_up(found):
         raise AuditError(f"{image}: {why}")
 
@@ -37,6 +45,7 @@ def scan(
     image: str,
     severity: str | None = None,
     database: str | None = None,
+    platform: str | None = None,
     registry: str | None = None,
     format: str = "table",
 ) -> None:
@@ -45,7 +54,7 @@ def scan(
 
     images = {spec.id: spec for spec in here(c).images()}
     settings = here(c).settings(c, registry=registry)
-    judged = scan_image(image, images, settings, say, database=database, severity=severity)
+    judged = scan_image(image, images, settings, say, database=database, severity=severity, platform=platform)
     rows = [
         {
             "id": item.weakness.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.console import command, show
+from scripts.console import command, say, show
 from scripts.workplace import here
 
 if TYPE_CHECKING:
@@ -47,12 +47,15 @@ def diff(
 
 
 @command
-def size(c: Context, image: str, registry: str | None = None, format: str = "table") -> None:
+def size(
+    c: Context, image: str, platform: str | None = None, registry: str | None = None, format: str = "table"
+) -> None:
     """Show what the bytes of an image are: its largest layers, packages and folders."""
     from scripts.contents.size import measure_spec, rows_of
     from scripts.recipe.selection import find
 
-    rows = rows_of(measure_spec(find(here(c).images(), image), here(c).settings(c, registry=registry)))
+    settings = here(c).settings(c, registry=registry)
+    rows = rows_of(measure_spec(find(here(c).images(), image), settings, platform, say))
     show(rows, format, {"by": None, "what": 42, "MB": None, "%": None, "pulled MB": None})
 
 

@@ -20,6 +20,7 @@ from scripts.contents.inventory import MEDIA_TYPE
 from scripts.release.attestations import attach_document, bundle_document, find_bundles
 from scripts.release.cosign import NO_ROOTS, find_cosign
 from scripts.release.evidence import attach_evidence, prepare_evidence, with_inventory
+from scripts.release.findings import Finding, State, sums_up
 from scripts.release.ledger import FILENAME, append_lines
 from scripts.release.lines import Published
 from scripts.release.place import ledger_root
@@ -33,7 +34,7 @@ from scripts.release.statements import BUNDLE, IN_TOTO, INVENTORY, PROVENANCE, S
 from scripts.release.target import find_target
 from scripts.release.transport import Transport
 from scripts.release.upload import upload_blobs
-from scripts.release.verify import Finding, Proofs, State, sums_up, verify
+from scripts.release.verify import Proofs, verify
 from tests.attested import BASE, COMMIT, LOCK, Attested, make_build
 from tests.products import make_product
 from tests.registries import RealRegistry, find_program, serve_registry

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ import requests
 from scripts.recipe.matrix import ImageSpec, expand_all, load_families
 from scripts.smoke.checks import ENGINE_LOST
 from scripts.smoke.report import START_SECONDS
-from tests.containers import LABEL, RUN, Container, create, remove_left, remove_orphans
+from tests.containers import LABEL, PLATFORM, RUN, Container, create, remove_left, remove_orphans
 from tests.reaper import Reaper
 from tests.workspaces import ENVIRONMENT, HEADERS, PORTS, make_key, public
 
@@ -34,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image", required=True, metavar="ID", help="id of the image in the version manifests")
     parser.addoption("--digest", required=True, help="the image in the engine, by its digest")
+    parser.addoption("--platform", default="", help="its platform, where its image has several")
     parser.addoption("--layout", metavar="DIR", help="its OCI layout, where there is one")
     scans = ROOT / "out" / "smoke" / "layers"
     parser.addoption("--scans", metavar="DIR", default=str(scans), help="where scans of layers are kept")
@@ -42,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Here and not as a fixture: containers are made in many places. Workers of xdist have the option too.
+    if platform := config.getoption("--platform"):
+        os.environ[PLATFORM] = platform
     config.addinivalue_line("markers", "needs(what): only for images with this package, or with cuda")
 
 
@@ -56,7 +62,8 @@ def spec_of(config: pytest.Config) -> ImageSpec:
     """What is declared of the image under test."""
     wanted = config.getoption("--image")
     (found,) = (spec for spec in expand_all(load_families(ROOT)) if spec.id == wanted)
-    return found
+    platform = config.getoption("--platform")
+    return replace(found, platforms=(platform,)) if platform else found
 
 
 def name_of(package: str) -> str:
@@ -99,6 +106,7 @@ class Stage:
             network_mode="none",
             init=True,
             labels={LABEL: RUN},
+            platform=os.environ.get(PLATFORM),
         )
         Container(self.rest).start()
         make_key(folder / "key")

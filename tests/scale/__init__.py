@@ -1,0 +1,1 @@
+"""How the tasks behave where there are very many images: ``nox -s scale``, and a small version among the unit tests."""
