@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
@@ -69,7 +70,7 @@ def render_page(document: Mapping[str, Any]) -> str:
         "Made by `nox -s bench -- --docs`; do not edit.",
         "![The figures of the table as bars](bench.svg)",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
-        "\n".join(f"- {line}" for line in remarks(document)),
+        "\n".join(fill(f"- {line}", width=118, subsequent_indent="  ") for line in remarks(document)),
         METHOD.format(machine=machine_line(document["machine"]), times=_times(document)),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
@@ -80,10 +81,10 @@ METHOD: Final = """## How it was measured
 
 Medians of the runs, both sides in turn,
 {machine}, {times}.
-All values and the steps of the builds are in the JSON file that the session writes. *Plain* is `tests/bench/Dockerfile`:
-the same base, the same Python distributions and the same Debian packages asked for, at the same versions (compared
-inside the images; the session fails where they differ), installed by pip step after step in the order of the Jupyter
-Docker Stacks, gzip layers. Where pip's default of compiling changes a figure, or the order of the steps does
+All values and the steps of the builds are in the JSON file that the session writes. *Plain* is
+`tests/bench/Dockerfile`: the same base, the same Python distributions and the same Debian packages asked for, at the
+same versions (compared inside the images; the session fails where they differ), installed by pip step after step in
+the order of the Jupyter Docker Stacks, gzip layers. Where pip's default of compiling changes a figure, or the order of the steps does
 (`tests/bench/Dockerfile.sorted`), there is a row for that. What ours does without, such as the drivers that Debian's
 OpenGL brings along, is part of what is compared.
 

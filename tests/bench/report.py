@@ -41,7 +41,9 @@ def render_result(result: Result, *, time: str, commit: str) -> dict[str, Any]:
     """
     figure = FIGURES[result.figure]
     medians = {side: median(values) for side, values in result.samples.items()}
-    ratios = {side: round(medians[side] / medians[Side.OURS], 2) for side in figure.plain if side in medians}
+    ratios = {
+        side: math.floor(medians[side] / medians[Side.OURS] * 100) / 100 for side in figure.plain if side in medians
+    }
     return {
         "title": figure.title,
         "unit": figure.unit,
@@ -109,7 +111,7 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in document["figures"].items():
         figure = FIGURES[name]
         if not entry["met"]:
-            yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}"
+            yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}{figure.bound and f': {figure.bound}'}"
         fewest = min(map(len, entry["samples"].values()))
         if fewest < ENOUGH and not figure.exact:
             yield f"{name}: {fewest} run{'s' if fewest > 1 else ''} only; a median wants {ENOUGH}"
