@@ -42,7 +42,7 @@ AMD64, ARM64 = "linux/amd64", "linux/arm64"
 FAR, FARM = f"images-test-far-{os.getpid()}", f"images-test-farm-{os.getpid()}"
 ROWS = ("1", "2", "3", "4")
 SPACE = 1_500_000_000
-BUILT: tuple[str, ...] = ()
+BUILT = ("--against", "built")
 """Options with which ``plan`` compares with what was built here."""
 # What was made is copied with fixed times, as in the real ones; the last row says when it is at work.
 DOCKERFILE = """\
