@@ -78,7 +78,7 @@ def test_what_misses_its_goal_is_said_and_what_was_measured_too_few_times() -> N
     once = Result(figure="pull", samples={Side.PLAIN: [30.0], Side.OURS: [10.0]})
     found = merge(document(), "python:3.11", MACHINE, {"pull": entry(once, commit="c2")})
     assert list(remarks(found)) == [
-        "cold-build: goal 2.5, measured 2.0",
+        f"cold-build: goal 2.5, measured 2.0: {FIGURES['cold-build'].bound}",
         "pull: 1 run only; a median wants 3",
         "pull: measured at another commit than the others, c2",
     ]

@@ -82,11 +82,11 @@ METHOD: Final = """## How it was measured
 Medians of the runs, both sides in turn,
 {machine}, {times}.
 All values and the steps of the builds are in the JSON file that the session writes. *Plain* is
-`tests/bench/Dockerfile`: the same base, the same Python distributions and the same Debian packages asked for, at the
-same versions (compared inside the images; the session fails where they differ), installed by pip step after step in
-the order of the Jupyter Docker Stacks, gzip layers. Where pip's default of compiling changes a figure, or the order of the steps does
-(`tests/bench/Dockerfile.sorted`), there is a row for that. What ours does without, such as the drivers that Debian's
-OpenGL brings along, is part of what is compared.
+`tests/bench/Dockerfile`: the same base, the same Python distributions and the same Debian packages asked for, at
+the same versions (compared inside the images; the session fails where they differ), installed by pip step after
+step in the order of the Jupyter Docker Stacks, gzip layers. Where pip's default of compiling changes a figure, or
+the order of the steps does (`tests/bench/Dockerfile.sorted`), there is a row for that. What ours does without, such
+as the drivers that Debian's OpenGL brings along, is part of what is compared.
 
 - Builds are to an OCI layout. *Cold* is a new engine with no layer, no cache and no package in it; both are given the
   base as a local layout, and get their packages from the same index.
