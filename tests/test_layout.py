@@ -231,3 +231,19 @@ def test_a_blob_that_another_image_has_half_of_is_kept_whole(tmp_path: Path) -> 
     half.write_text("o")
     final = build(tmp_path, record=replace(RECORD, id="cuda:12.1"))
     assert list(blobs_of(final).values()) == ["one"]
+
+
+def test_images_that_share_a_blob_are_built_again_together_and_leave_nothing_beside_it(tmp_path: Path) -> None:
+    """Each begins with the blobs of the build before it, which are the same files already."""
+    records = [replace(RECORD, id=f"torch:{number}") for number in (1, 2, 3)]
+    for record in records:
+        build(tmp_path, record=record)
+    for record in records[:2]:
+        with partial(tmp_path, record.id) as work:
+            seed(tmp_path, record.id, work)
+            for name in ("oci-layout", "index.json"):
+                (work / name).touch()
+            finish(tmp_path, work, record)
+    layouts = [directory_of(tmp_path, record.id) for record in records]
+    assert [list(blobs_of(layout).values()) for layout in layouts] == [["one"]] * 3
+    assert len({(layout / "blobs" / "sha256" / digest_of("one")).stat().st_ino for layout in layouts}) == 1

@@ -155,6 +155,8 @@ def share_blobs(out: Path, work: Path) -> None:
         for other in out.glob(f"[!.]*/blobs/sha256/{blob.name}"):
             link = other.with_name(f".{blob.name}.{os.getpid()}")
             with suppress(FileNotFoundError):  # another build has just put its own layout there
+                if other.samefile(blob):
+                    continue  # renaming one name of a file to another of it does nothing, and leaves the first
                 link.hardlink_to(blob)
                 link.rename(other)
 
