@@ -21,6 +21,7 @@ from scripts.build.layout import (
     load_record,
     partial,
     read_descriptor,
+    seed,
     size_of,
 )
 from scripts.errors import BuildError
