@@ -10,7 +10,7 @@ import io
 import re
 import shlex
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class Instruction:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(
+    frozen=True, kw_only=True
+)  # no slots: what is found out of it is kept, as every image of a family asks for it
 class DockerStage:
     """A build stage: ``FROM base AS name`` and what follows it."""
 
@@ -53,7 +55,7 @@ class DockerStage:
     base: str
     instructions: tuple[Instruction, ...]
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Names of the stages or images that this stage is made from or copies from, unexpanded."""
         found = [self.base]
@@ -63,7 +65,7 @@ class DockerStage:
             found += [mount["from"] for mount in instruction.mounts if "from" in mount]
         return tuple(dict.fromkeys(found))
 
-    @property
+    @cached_property
     def context_paths(self) -> tuple[str, ...]:
         """Paths of the build context that this stage copies or mounts, unexpanded."""
         found: list[str] = []
@@ -78,12 +80,24 @@ class DockerStage:
         return tuple(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots, as above
 class Dockerfile:
     """The stages of a Dockerfile and the build arguments that it declares with their defaults (None: no default)."""
 
     stages: tuple[DockerStage, ...]
     args: Mapping[str, str | None]
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """What each stage says, by name: another text, and it may make something else."""
+        return {stage.name: self._text(stage) for stage in self.stages}
+
+    def _text(self, stage: DockerStage) -> str:
+        declared_here = [item.value for item in stage.instructions if item.name == "ARG" and "=" not in item.value]
+        text = "\n".join([f"FROM {stage.base}", *(repr(item) for item in stage.instructions)])
+        text += "".join(f"\nARG {name}=${{{name}}}" for name in declared_here)
+        # As it is too: a shell's own variables expand to nothing here.
+        return f"{text}\n{self.expand(text, {})}"
 
     def stage(self, name: str) -> DockerStage | None:
         """The stage of that name."""

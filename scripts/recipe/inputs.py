@@ -106,11 +106,7 @@ def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str,
     parts |= {f"setting {name}": value for name, value in settings.items()}
     parts |= {f"arg {name}": value for name, value in declared.items()}
     for stage in dockerfile.reachable(spec.stage, args):
-        declared_here = [item.value for item in stage.instructions if item.name == "ARG" and "=" not in item.value]
-        text = "\n".join([f"FROM {stage.base}", *(repr(item) for item in stage.instructions)])
-        text += "".join(f"\nARG {name}=${{{name}}}" for name in declared_here)
-        # As it is too: a shell's own variables expand to nothing here.
-        parts[f"stage {stage.name}"] = _sha256(f"{text}\n{dockerfile.expand(text, {})}".encode())
+        parts[f"stage {stage.name}"] = _sha256(dockerfile.texts[stage.name].encode())
     for path in context_files(root, spec, dockerfile):
         parts[path.relative_to(root).as_posix()] = _file_digest(path)
         if is_lock(root, path):
