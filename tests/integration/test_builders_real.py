@@ -164,6 +164,21 @@ def test_two_builders_make_what_one_makes(place: Place, far: OwnEngine) -> None:
     assert far.cached() > cached, "the second builder has built nothing"
 
 
+def test_what_one_engine_gave_to_the_cache_another_takes_from_it(place: Place, far: OwnEngine) -> None:
+    """A step that comes out otherwise each time shows whether it was run again."""
+    place.write(AMD64)
+    dockerfile = place.root / "fam" / "Dockerfile"
+    chance = DOCKERFILE.replace("echo row $ROW on $(/busybox uname -m)", "/busybox cat /proc/sys/kernel/random/uuid")
+    assert chance != DOCKERFILE
+    dockerfile.write_text(chance)
+    cache = f"{place.host}/buildcache"
+    given = place.build("--builder", "default", "--no-cache", "--cache-to", cache)
+    for words, same in ((("--cache-from", cache), True), ((), False)):
+        shutil.rmtree(place.root / "out")  # nothing is known of the build before
+        far.forget(frozenset())
+        assert (place.build("--builder", FAR, *words) == given) is same
+
+
 @pytest.mark.usefixtures("farm")
 def test_a_remote_builder_makes_what_the_engine_makes_and_it_is_published_by_digest(
     place: Place, measured: Callable[[str], None]
