@@ -12,10 +12,11 @@ from scripts.build import layout
 from scripts.build.bake import Build
 from scripts.build.baking import bake_shares
 from scripts.build.builders import CURRENT, find_builders, refuse_unfit, share_out
+from scripts.build.committed import recipe_commit
 from scripts.build.engine import this_platform
 from scripts.build.index import assemble, make_room
 from scripts.build.layout import Record
-from scripts.build.plan import Action, plan_build, recipe_commit
+from scripts.build.plan import Action, plan_build
 from scripts.build.room import batches, need_of, require_room
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
 from scripts.errors import BuildError, UsageError

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.build.bake import EXPORTER
 from scripts.build.bases import STAND_INS
+from scripts.build.committed import recipe_commit
 from scripts.build.layout import Record, load_record
 from scripts.build.sources import Base, resolve_base
-from scripts.build.vcs import DIRTY, Commit, last_commit
+from scripts.build.vcs import DIRTY
 from scripts.errors import BuildError
 from scripts.recipe.dockerfile import load_dockerfile
-from scripts.recipe.inputs import Recipe, context_files, ignore_file, recipe_of, summarise
+from scripts.recipe.inputs import Recipe, recipe_of, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from scripts.build.settings import Settings
-    from scripts.recipe.dockerfile import Dockerfile
     from scripts.recipe.matrix import ImageSpec
 
 
@@ -62,12 +61,6 @@ def resolve_bases(specs: Iterable[ImageSpec], settings: Settings) -> dict[str, B
     references = list(dict.fromkeys(spec.pinned_base for spec in specs))
     with ThreadPoolExecutor(max_workers=8) as pool:
         return dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
-
-
-def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
-    """The last commit that touched what a build of ``spec`` can see."""
-    ignored = ignore_file(root, spec)
-    return last_commit(root, [*context_files(root, spec, dockerfile), spec.dockerfile, *([ignored] if ignored else [])])
 
 
 def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Settings) -> Step:

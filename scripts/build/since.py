@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scripts.build.bake import EXPORTER
+from scripts.build.committed import recipe_paths
 from scripts.build.plan import Action, Step
 from scripts.build.sources import Base
-from scripts.build.vcs import git, known_refs, require_git
+from scripts.build.vcs import NOT_CACHED, git, known_refs, require_git
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.faults import did_you_mean
@@ -114,14 +115,11 @@ def find_commit(root: Path, ref: str) -> str:
 def uncommitted(root: Path, specs: Iterable[ImageSpec]) -> tuple[str, ...]:
     """The files that builds can see, or that say what is built, and that are not as they were committed."""
     from scripts.recipe.family import FILENAME  # noqa: PLC0415 - only here
-    from scripts.recipe.inputs import context_files, ignore_file  # noqa: PLC0415 - only here
 
     paths: set[Path] = set()
     for spec in specs:
-        dockerfile = load_dockerfile(spec.dockerfile)
-        paths |= {*context_files(root, spec, dockerfile), spec.dockerfile, root / spec.family / FILENAME}
-        paths |= {path} if (path := ignore_file(root, spec)) else set()
-    names = sorted(path.relative_to(root).as_posix() for path in paths)
+        paths |= {*recipe_paths(root, spec, load_dockerfile(spec.dockerfile)), root / spec.family / FILENAME}
+    names = [*sorted(path.relative_to(root).as_posix() for path in paths), NOT_CACHED]
     said = git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", *names).text
     return tuple(dict.fromkeys(entry[3:] for entry in said.split("\0") if entry[2:3] == " "))
 

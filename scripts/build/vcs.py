@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # What a checkout without history gets: 1980-01-01, the time that the layers' files have too.
 NO_HISTORY = 315532800
 DIRTY = "-dirty"
+# What Python has cached is in no build context (scripts/recipe/inputs.py).
+NOT_CACHED = ":(exclude,glob)**/__pycache__/**"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,11 @@ class Commit:
 
 
 def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
-    """The last commit that touched ``paths``; without git or history, an empty id and a fixed time."""
-    names = [path.relative_to(root).as_posix() for path in paths]
+    """The last commit that touched ``paths``; without git or history, an empty id and a fixed time.
+
+    :param paths: files, and folders with all that is, or was, in them but for what Python has cached.
+    """
+    names = [*(path.relative_to(root).as_posix() for path in paths), NOT_CACHED]
     found = _git(root, "log", "-1", "--format=%H %ct", "--", *names)
     if not found:
         return Commit(id="", epoch=NO_HISTORY)

@@ -47,12 +47,8 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
 
     :raises UsageError: if one that the Dockerfile names does not exist.
     """
-    args = spec.build_args
     found: set[Path] = set()
-    stages = dockerfile.reachable(spec.stage, args)
-    # Each once: most stages mount the same folders.
-    for name in dict.fromkeys(dockerfile.expand(name, args) for stage in stages for name in stage.context_paths):
-        path = root / name
+    for path in context_paths(root, spec, dockerfile):
         if path.is_dir():
             found |= {item for item in path.rglob("*") if item.is_file() and "__pycache__" not in item.parts}
         elif path.is_file():
@@ -62,6 +58,15 @@ def context_files(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[
             hint = f": run `invoke lock {spec.family} --version {spec.version}`" if "locks" in shown.parts else ""
             raise UsageError(f"{spec.id}: {shown}, which {spec.dockerfile.relative_to(root)} copies, is missing{hint}")
     return tuple(sorted(found))
+
+
+def context_paths(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[Path, ...]:
+    """The files and folders of the build context that a build of ``spec`` names, there or not."""
+    args = spec.build_args
+    stages = dockerfile.reachable(spec.stage, args)
+    # Each once: most stages mount the same folders.
+    names = dict.fromkeys(dockerfile.expand(name, args) for stage in stages for name in stage.context_paths)
+    return tuple(root / name for name in names)
 
 
 def ignore_file(root: Path, spec: ImageSpec) -> Path | None:

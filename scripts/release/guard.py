@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.build.plan import recipe_commit
+from scripts.build.committed import recipe_commit
 from scripts.build.vcs import DIRTY
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import load_dockerfile
