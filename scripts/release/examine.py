@@ -137,8 +137,10 @@ def scan_image(
     database: str | None = None,
     severity: str | None = None,
     platform: str | None = None,
-) -> tuple[Judged, ...]:
+) -> tuple[Judged, ...] | None:
     """What a scanner finds in an image, and what the policy of its family makes of that; a line sums it up.
+
+    None: nothing was scanned, and need not be.
 
     :param database: in place of the settings', as is ``severity``.
     :param platform: of several; None: the usual one, which is said.
@@ -147,7 +149,7 @@ def scan_image(
     wanted = override_scan(settings.scan, database, severity)
     if wanted.need is Need.OFF:
         say(f"warning: {word}: NOTHING WAS SCANNED: scanning is off in the settings (images.scan.need)")
-        return ()
+        return None
     try:
         scanner = find_scanner()
         sbom, digest, family = _sbom_of(word, images, settings, say, platform)
@@ -156,7 +158,7 @@ def scan_image(
         if wanted.need is Need.REQUIRED:
             raise
         say(f"warning: {word}: {error}")
-        return ()
+        return None
     keep_scan(
         settings.out,
         Scan(image=digest, scanner=report.scanner, database=report.database, packages=packages, found=report.found),

@@ -55,6 +55,10 @@ def scan(
     images = {spec.id: spec for spec in here(c).images()}
     settings = here(c).settings(c, registry=registry)
     judged = scan_image(image, images, settings, say, database=database, severity=severity, platform=platform)
+    if judged is None:
+        if format == "json":
+            print("null")  # not the same as an empty list: nothing was looked up
+        return
     rows = [
         {
             "id": item.weakness.id,
