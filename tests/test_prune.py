@@ -238,7 +238,24 @@ def test_steps_that_were_used_lately_stay(tmp_path: Path, engine: Path) -> None:
 def test_without_an_engine_only_layouts_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     layout(tmp_path / "out", "gone:1")
-    assert [item.kind for item in plan_prune(KNOWN, settings(tmp_path), Kind, every=True)] == [Kind.LAYOUT]
+    said: list[str] = []
+    items = plan_prune(KNOWN, settings(tmp_path), Kind, every=True, say=said.append)
+    assert [item.kind for item in items] == [Kind.LAYOUT]
+    why = "not looked at: there is no docker command on PATH"
+    assert said == [f"warning: images in the engine: {why}", f"warning: cache of the current builder: {why}"]
+
+
+def test_what_cannot_be_asked_is_said_and_does_not_read_as_nothing(tasks: Tasks, engine: Path) -> None:
+    (engine / "docker").write_text("#!/bin/sh\necho 'no such builder' >&2\nexit 1\n")
+    environment = {"PATH": f"{engine}{os.pathsep}{os.defpath}"}
+    done = tasks.run("prune", "--dry-run", "--builder", "a,b", "--format", "json", **environment)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert done.stderr.splitlines() == [
+        "warning: images in the engine: not looked at: no such builder",
+        "warning: cache of builder a: not looked at: no such builder",
+        "warning: cache of builder b: not looked at: no such builder",
+        "would free up to 0.0 GB",
+    ]
 
 
 def test_the_task_shows_first_and_removes_then(tasks: Tasks, engine: Path) -> None:

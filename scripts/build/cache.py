@@ -11,8 +11,10 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scripts.build.engine import first_line
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Steps of our Dockerfiles, as BuildKit describes them; a test compares them with the Dockerfiles.
 OURS = re.compile(
@@ -48,14 +50,20 @@ def ours(records: Iterable[Cached]) -> tuple[Cached, ...]:
     )
 
 
-def find_cached(builder: str, now: datetime.datetime) -> tuple[Cached, ...]:
-    """All records of a builder (empty: the current one); none where it cannot be asked."""
+def find_cached(
+    builder: str, now: datetime.datetime, say: Callable[[str], None] = lambda _: None
+) -> tuple[Cached, ...]:
+    """All records of a builder (empty: the current one); none where it cannot be asked, which is said."""
     command = ["docker", "buildx", "du", "--verbose", *(["--builder", builder] if builder else [])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        why = first_line(done.stderr) if done.returncode else ""
     except FileNotFoundError:
+        why = "there is no docker command on PATH"
+    if why:
+        say(f"warning: cache of {f'builder {builder}' if builder else 'the current builder'}: not looked at: {why}")
         return ()
-    return tuple(parse_usage(done.stdout, now)) if done.returncode == 0 else ()
+    return tuple(parse_usage(done.stdout, now))
 
 
 def parse_usage(text: str, now: datetime.datetime) -> Iterator[Cached]:

@@ -18,7 +18,7 @@ from scripts.build.layout import RECORD, directory_of, is_leftover
 from scripts.build.tenants import find_tenants, remove_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from scripts.build.cache import Cached
@@ -55,11 +55,19 @@ class Item:
     """Of a cache."""
 
 
-def plan_prune(images: Iterable[str], settings: Settings, kinds: Iterable[Kind], *, every: bool) -> tuple[Item, ...]:
+def plan_prune(
+    images: Iterable[str],
+    settings: Settings,
+    kinds: Iterable[Kind],
+    *,
+    every: bool,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Item, ...]:
     """Everything of ours, with what goes and why.
 
     :param images: ids of the images that rows make.
     :param every: the newest builds too, and all of the cache.
+    :param say: told what could not be looked at.
     """
     known, found, wanted = frozenset(images), list[Item](), set(kinds)
     if Kind.LAYOUT in wanted:
@@ -67,12 +75,12 @@ def plan_prune(images: Iterable[str], settings: Settings, kinds: Iterable[Kind],
     if Kind.IMAGE in wanted:
         built = _built(settings.out)
         tested = {path.name.replace("-", ":", 1) for path in (settings.out / "smoke").glob("sha256-*")}
-        tenants = find_tenants(settings.registry, {*built.values(), *tested})
+        tenants = find_tenants(settings.registry, {*built.values(), *tested}, say)
         found += _images(tenants, known, built, every=every)
     if Kind.CACHE in wanted:
         now = datetime.datetime.now(datetime.UTC)
         for builder in settings.builder.split(","):
-            found += _cache(builder.strip(), ours(find_cached(builder.strip(), now)), now, every=every)
+            found += _cache(builder.strip(), ours(find_cached(builder.strip(), now, say)), now, every=every)
     return tuple(found)
 
 

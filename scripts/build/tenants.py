@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.build.bake import LABELS
+from scripts.build.engine import first_line
+from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Container, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +37,23 @@ class Tenant:
     """Names of the containers that were made of it, running or not."""
 
 
-def find_tenants(registry: str, known: Container[str]) -> tuple[Tenant, ...]:
-    """The images in the engine that are ours; none where there is no engine.
+def find_tenants(
+    registry: str, known: Container[str], say: Callable[[str], None] = lambda _: None
+) -> tuple[Tenant, ...]:
+    """The images in the engine that are ours; none where there is no engine, which is said.
 
     :param registry: with organisation, that our names begin with.
     :param known: digests of what was built or tested here, whatever it is called.
     """
-    listed = _lines("docker", "image", "ls", "--all", "--no-trunc", "--quiet", "--filter", f"label={LABELS}.id")
+    try:
+        listed = _lines("image", "ls", "--all", "--no-trunc", "--quiet", "--filter", f"label={LABELS}.id")
+        containers = _lines("container", "ls", "--all", "--no-trunc", "--quiet")
+    except BuildError as error:
+        say(f"warning: images in the engine: not looked at: {error}")
+        return ()
     images = _inspect("image", tuple(dict.fromkeys(listed)))
     users: dict[str, list[str]] = {}
-    for container in _inspect("container", _lines("docker", "container", "ls", "--all", "--no-trunc", "--quiet")):
+    for container in _inspect("container", containers):
         users.setdefault(str(container.get("Image")), []).append(str(container.get("Name", "")).lstrip("/"))
     found = []
     for image in images:
@@ -79,12 +88,14 @@ def _label(image: Mapping[str, Any]) -> str:
     return str(((image.get("Config") or {}).get("Labels") or {}).get(f"{LABELS}.id", ""))
 
 
-def _lines(*command: str) -> tuple[str, ...]:
+def _lines(*words: str) -> tuple[str, ...]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return ()
-    return tuple(done.stdout.split()) if done.returncode == 0 else ()
+        raise BuildError("there is no docker command on PATH") from None
+    if done.returncode:
+        raise BuildError(first_line(done.stderr))
+    return tuple(done.stdout.split())
 
 
 def _inspect(kind: str, names: tuple[str, ...]) -> list[dict[str, Any]]:

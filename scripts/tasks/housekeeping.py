@@ -31,7 +31,7 @@ def prune(
         raise UsageError(f'--what: no "{wrong[0]}"{did_you_mean(wrong[0], Kind)}')
     known = [spec.id for spec in here(c).images()]
     settings = here(c).settings(c, builder=builder, registry=registry)
-    items = plan_prune(known, settings, map(Kind, kinds), every=all)
+    items = plan_prune(known, settings, map(Kind, kinds), every=all, say=say)
     columns = {"what": None, "name": 32, "MB": None, "action": None, "why": 22}
     if dry_run:
         show([item_row(item, "would go") for item in items], format, columns)
