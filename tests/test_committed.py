@@ -124,14 +124,20 @@ def test_what_a_build_sees_and_is_not_committed_makes_it_dirty(root: Path, chang
     change(root)
     assert (found(root).id, found(root).epoch) == (f"{head}-dirty", 1700000001)
     assert uncommitted(root, [first(root)])
-    commit(root, 1700000002)
-    assert not found(root).dirty
+    head = commit(root, 1700000002)
+    assert (found(root).id, found(root).epoch) == (head, 1700000002)
+    edit('description = "A family"', 'description = "Another"')(root)
+    commit(root, 1700000003)
+    assert (found(root).id, found(root).epoch) == (head, 1700000002)
 
 
 @pytest.mark.parametrize("change", SAME.values(), ids=SAME)
 def test_what_no_build_of_it_sees_does_not(root: Path, change: Callable[[Path], None]) -> None:
     before = found(root)
     change(root)
+    assert found(root) == before
+    (root / "unused").touch()
+    commit(root, 1700000002)
     assert found(root) == before
 
 

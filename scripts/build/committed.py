@@ -22,11 +22,26 @@ if TYPE_CHECKING:
 
 
 def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
-    """The last commit that touched the files that a build of ``spec`` can see; dirty if these or its row are not committed."""
+    """The last commit that touched what a build of ``spec`` can see; dirty if the files or the row are not as committed."""
     found = last_commit(root, recipe_paths(root, spec, dockerfile))
-    if not found.id or found.dirty or row_is_committed(root, spec):
+    if not found.id:
         return found
-    return replace(found, id=f"{found.id}{DIRTY}")
+    if not row_is_committed(root, spec):
+        return replace(found, id=f"{found.id.removesuffix(DIRTY)}{DIRTY}")
+    return found if found.dirty else _with_row(root, spec, found)
+
+
+def _with_row(root: Path, spec: ImageSpec, found: Commit) -> Commit:
+    """The commit of the files, or the one after it that made the row what it is: whoever builds it has to get the image."""
+    if _same_row(root, spec, found.id):
+        return found
+    log = git(root, "log", "--format=%H %ct", f"{found.id}..HEAD", "--", f"{spec.family}/{FILENAME}").text
+    for line in log.splitlines():
+        commit, _, epoch = line.partition(" ")
+        if not _same_row(root, spec, commit):
+            break
+        found = Commit(id=commit, epoch=int(epoch))
+    return found
 
 
 def recipe_paths(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[Path, ...]:
@@ -37,11 +52,17 @@ def recipe_paths(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[P
 
 def row_is_committed(root: Path, spec: ImageSpec) -> bool:
     """Whether versions.toml makes the same image of this row as it was committed; other rows and comments are not asked."""
-    path = f"{spec.family}/{FILENAME}"
-    if not git(root, "status", "--porcelain", "--", path).text:
+    if not git(root, "status", "--porcelain", "--", f"{spec.family}/{FILENAME}").text:
         return True
+    return _same_row(root, spec, "HEAD")
+
+
+def _same_row(root: Path, spec: ImageSpec, commit: str) -> bool:
+    """Whether versions.toml of a commit makes the same image."""
     try:
-        manifest = Manifest.model_validate(tomllib.loads(git(root, "show", f"HEAD:./{path}").text))
+        manifest = Manifest.model_validate(
+            tomllib.loads(git(root, "show", f"{commit}:./{spec.family}/{FILENAME}").text)
+        )
         before = expand(Family(name=spec.family, path=root / spec.family, manifest=manifest))
     except (tomllib.TOMLDecodeError, ValidationError, UsageError):
         return False
