@@ -199,7 +199,8 @@ def release_expressions(registry: FaultyRegistry) -> dict[str, str]:
         "vars.IMAGES_REGISTRY || 'quay.io/vessl-ai'": f"{registry.host}/vessl-ai",
         "vars.IMAGES_REGISTRY_USER": "vessl-ai+robot",
         "secrets.IMAGES_REGISTRY_PASSWORD": "not-to-be-seen",
-        "github.event.repository.default_branch": "main",
+        "github.event.repository.default_branch || github.ref_name": "main",
+        "github.ref_name": "main",
         "(github.event_name == 'schedule' || inputs.all) && '--force' || ''": "--force",
     }
 
@@ -242,6 +243,13 @@ def test_the_commands_of_a_release(place: Path, registry: FaultyRegistry, pendin
     assert [line.revision for line in lines] == ([1, 2] if pending else [1])
     assert "torch:2.3.1-cuda12.1-r1" in git(checkout, "show", "FETCH_HEAD:cuda/CHANGES.md")
     assert git(checkout, "rev-list", "--count", f"{base}..FETCH_HEAD") == "1"
+
+
+def test_a_branch_that_is_not_the_default_one_is_not_released(place: Path, registry: FaultyRegistry) -> None:
+    run = make_run(place, "release", **{**release_expressions(registry), "github.ref_name": "feature"})
+    with pytest.raises(AssertionError, match="releases are made of main, not of feature"):
+        run.job("plan")
+    assert run.ran == 0, "something was run after it"
 
 
 def propose(checkout: Path) -> None:
