@@ -125,6 +125,46 @@ def test_what_is_not_maintained_says_what_to_use(stock: Stock) -> None:
     assert not Page(found["images/app/1.html"]).has("Use instead")
 
 
+def test_a_warning_comes_before_what_changed(stock: Stock) -> None:
+    stock.publish(1, reason="many words " * 400)
+    stock.mark(Yanked, 1, "numpy is broken")
+    text = Page(files(stock)["images/app/1-r1.html"]).text
+    assert text.index("numpy is broken") < text.index("many words")
+
+
+def test_what_is_gone_has_no_command_to_copy(stock: Stock) -> None:
+    for number in (1, 2):
+        stock.publish(number)
+    stock.mark(Gone, 1)
+    copied = [attributes.get("data-copy") for _, attributes in Page(files(stock)["images/app/1.html"]).tags]
+    assert f"docker pull localhost:5000/x/app@{digest(2)}" in copied
+    assert f"docker pull localhost:5000/x/app@{digest(1)}" not in copied
+
+
+def test_the_base_is_the_one_that_was_built_on(stock: Stock) -> None:
+    for number in (1, 2):
+        stock.publish(number, base=digest(9))
+    stock.keep(1, config=config(labels={"org.opencontainers.image.base.name": "python:3.11-slim-buster"}))
+    found = files(stock)
+    assert Page(found["images/app/1-r1.html"]).has(f"Base python:3.11-slim-buster@{digest(9)}")
+    assert Page(found["images/app/1-r2.html"]).has(f"Base {digest(9)}")
+
+
+def test_what_is_not_known_of_a_gpu_is_not_told(stock: Stock) -> None:
+    stock.publish(1, tag="7", digest=digest(6))
+    stock.publish(1)
+    found = files(stock)
+    assert Page(found["images/app/7.html"]).has("GPU unknown")
+    assert Page(found["images/app/1.html"]).has("GPU none needed, none used")
+
+
+def test_an_image_without_gpu_in_place_of_one_with_it_is_called_so(stock: Stock) -> None:
+    stock.repository.family("fam", VERSIONS + FROZEN + "gpu = true\n")
+    stock.publish(1)
+    stock.publish(1, tag="0", digest=digest(9))
+    assert Page(files(stock)["images/app/0.html"]).has("Use instead: app:1 (without GPU)")
+
+
 def test_the_difference_to_the_one_before(stock: Stock) -> None:
     stock.publish(1)
     stock.publish(2)

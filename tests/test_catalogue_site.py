@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING
 
@@ -115,3 +116,29 @@ def test_dry_run_changes_nothing(site: Path, tmp_path: Path) -> None:
     assert there(site) == dict(FILES)
     write_site(tmp_path / "none", FILES, dry_run=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark that is cut off would be refused from then on, and with it a folder that has files of others."""
+    write = type(tmp_path).write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        write(path, content[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = (site / MARK).read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tmp_path), "write_bytes", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{site}/"):
+            write_site(site, [("index.html", "another")])
+    assert (site / MARK).read_text() == before
+    assert there(site) == dict(FILES)
+    assert write_site(site, [("index.html", "another")]).counts == {"changed": 1, "removed": 1}
+
+
+def test_a_file_is_replaced_whole(site: Path) -> None:
+    """Somebody may be reading it, and another run may compare with it."""
+    with (site / "index.html").open() as reader:
+        write_site(site, [("index.html", "another")])
+        assert reader.read() == "one"
+    assert there(site) == {"index.html": "another"}

@@ -135,7 +135,9 @@ def _revisions(key: Key, promised: Mapping[str, str], ledger: Ledger, inquiry: I
                 digest=line.digest,
                 image=line.image,
                 platforms=tuple(item.platform for item in line.platforms),
-                size=line.size,
+                untested={item.platform: item.untested for item in line.platforms if item.untested},
+                # Of an index the ledger has the bytes of all platforms, which nobody pulls.
+                size=next((item.size for item in line.platforms if item.digest == line.image), line.size),
                 time=line.time,
                 reason=line.reason,
                 stand=stand,

@@ -121,7 +121,7 @@ def search_data(catalogue: Catalogue, shelf: Shelf) -> tuple[str, str]:
             item.size,
             str(item.stand),
             _why(item),
-            int(item.contents is not None),
+            _contents_at(item),
         ]
         for number, image in enumerate(images)
         for item in image.revisions
@@ -181,6 +181,13 @@ def _listing(catalogue: Catalogue) -> Listing:
         families=catalogue.families,
         images=tuple(images),
     )
+
+
+def _contents_at(revision: Revision) -> int | str:
+    """Whether its contents are known; of an index the digest of the image that they are of."""
+    if revision.contents is None:
+        return 0
+    return 1 if revision.image == revision.digest else revision.image
 
 
 def _why(revision: Revision) -> str:

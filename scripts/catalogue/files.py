@@ -32,5 +32,5 @@ def files_of(catalogue: Catalogue, shelf: Shelf) -> Iterator[tuple[str, str]]:
 
 
 def digests_of(images: tuple[Image, ...]) -> tuple[str, ...]:
-    """The digests whose contents are known, each once."""
-    return tuple(dict.fromkeys(item.digest for image in images for item in image.revisions if item.contents))
+    """The digests of images whose contents are known, each once; that of an index is none of them."""
+    return tuple(dict.fromkeys(item.image for image in images for item in image.revisions if item.contents))

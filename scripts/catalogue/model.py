@@ -133,8 +133,10 @@ class Revision:
     """Digest of the image whose contents are shown: of several platforms that of linux/amd64; else the same."""
     platforms: tuple[str, ...]
     """Of an index; none where it is an image of one platform."""
+    untested: Mapping[str, str]
+    """Platforms of an index that no smoke test has passed, and why."""
     size: int
-    """Bytes as they are pulled."""
+    """Bytes as they are pulled; of an index those of the image whose contents are shown."""
     time: str
     """When it was published: UTC, RFC 3339."""
     reason: str

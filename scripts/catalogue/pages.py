@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from scripts.contents.inventory import Inventory
 
 TEMPLATES = Path(__file__).with_name("templates")
+BASE_NAME = "org.opencontainers.image.base.name"
+"""Label of the base that an image was built on (OCI annotations, pre-defined keys)."""
 
 
 @cache
@@ -51,8 +53,13 @@ def render(name: str, root: str, catalogue: Catalogue, **facts: Any) -> str:
     :param root: from the page to the index: empty, or ``../../``.
     """
     paths = {image.id: image.path for image in catalogue.images}
+    gpus = {image.id for image in catalogue.images if image.gpu}
     page = name.partition(".")[0]
-    return _environment().get_template(name).render(root=root, page=page, catalogue=catalogue, paths=paths, **facts)
+    return (
+        _environment()
+        .get_template(name)
+        .render(root=root, page=page, catalogue=catalogue, paths=paths, gpus=gpus, **facts)
+    )
 
 
 def top_pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -141,6 +148,8 @@ def _revision_page(
         after=image.revisions[number - 1] if number else None,
         contents=contents,
         inventory=inventories[1],
+        # As it was built: the version manifest may name another base by now.
+        base=inventories[1].config.labels.get(BASE_NAME, "") if inventories[1] else "",
         packages=_packages(inventories[1]),
         layers=stack_layers(contents.layers) if contents else (),
         unpacked=sum(layer.unpacked for layer in contents.layers) if contents else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -91,7 +92,7 @@ def _write(folder: Path, path: str, content: bytes, ours: frozenset[str], *, dry
         raise UsageError(f"{target}: the catalogue did not write it: move it away, or name another folder (--output)")
     if not dry_run:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        _save(target, content)
     return "new" if there is None else "changed"
 
 
@@ -112,4 +113,16 @@ def _inside(folder: Path, path: str) -> bool:
 
 def _save_mark(folder: Path, files: frozenset[str]) -> None:
     content = {"written by": "invoke catalogue", "files": sorted(files)}
-    (folder / MARK).write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
+    _save(folder / MARK, f"{json.dumps(content, indent=0)}\n".encode())
+
+
+def _save(target: Path, content: bytes) -> None:
+    """Write a file that is whole at any moment: as it was, or as it is to be, on a full disk and in two runs at once."""
+    work = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        work.write_bytes(content)
+        work.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        work.unlink(missing_ok=True)

@@ -148,7 +148,7 @@
       return;
     }
     try {
-      const contents = await Promise.all(found.map((item) => load(item[2])));
+      const contents = await Promise.all(found.map((item) => load(item[7] === 1 ? item[2] : item[7])));
       if (mine === turn) draw(chosen, contents);
     } catch (error) {
       if (mine === turn) said.textContent = error.message;
