@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.build.layout import Descriptor
+from scripts.catalogue import commands, inquiry
+from scripts.catalogue.inquiry import CONNECTIONS
 from scripts.contents.inventory import render_inventory
+from scripts.recipe.matrix import load_families
 from scripts.release.attestations import attach_document, statement_document
 from scripts.release.patience import Patience
 from scripts.release.provenance import test_result_of as result_of
@@ -19,7 +23,7 @@ from scripts.release.statements import TEST_RESULT, Statement, render_statement
 from scripts.release.transport import Transport
 from tests.faulty_registry import FaultyRegistry
 from tests.inventories import apt, attach_inventory, digest, inventory
-from tests.stock import Stock, ignore
+from tests.stock import TODAY, Stock, ignore
 from tests.test_smoke_record import RECORD
 
 if TYPE_CHECKING:
@@ -52,6 +56,37 @@ def test_a_registry_that_cannot_be_reached_is_asked_once(stock: Stock) -> None:
     assert stock.host in found.trouble
     assert said == [f"warning: {found.trouble}: going on with what the ledgers say"]
     assert found.published[0].revisions[1].contents, "what was read before is known all the same"
+
+
+def test_a_registry_that_hangs_is_not_waited_for_long(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "TIMEOUTS", replace(commands.TIMEOUTS, read=0.1))
+    monkeypatch.setattr(commands, "PATIENCE", Patience(attempts=2, first=0.001))
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:  # connects, and never says a word
+        stock.host = f"127.0.0.1:{silent.getsockname()[1]}"
+        stock.publish(1)
+        found = commands.load_catalogue(load_families(stock.repository.root), stock.settings, ignore, today=TODAY)
+    assert stock.host in found.trouble
+    assert [item.number for item in found.published[0].revisions] == [1]
+
+
+def test_who_interrupts_does_not_wait_for_all_that_was_to_be_asked(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def interrupted(_: object, image: object) -> tuple[()]:
+        asked.append(image)
+        time.sleep(0.05)
+        if len(asked) > CONNECTIONS:
+            raise KeyboardInterrupt
+        return ()
+
+    monkeypatch.setattr(inquiry, "list_referrers", interrupted)
+    for number in range(1, 25):
+        stock.publish(number)
+    with transport() as client, pytest.raises(KeyboardInterrupt):
+        stock.collect(client)
+    assert len(asked) <= 3 * CONNECTIONS < 2 * 24
 
 
 @pytest.fixture

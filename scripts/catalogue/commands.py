@@ -13,6 +13,8 @@ from scripts.catalogue.site import open_site, write_site
 from scripts.recipe.lifetimes import load_lifetimes
 from scripts.recipe.matrix import expand_all
 from scripts.release.commands import connect
+from scripts.release.patience import Patience
+from scripts.release.wire import Timeouts
 
 if TYPE_CHECKING:
     import datetime
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from scripts.build.settings import Settings
     from scripts.catalogue.model import Catalogue
     from scripts.recipe.family import Family
+
+# There is another way: pages from the ledgers, which say so. A registry that hangs is not waited for for minutes.
+PATIENCE = Patience(attempts=3)
+TIMEOUTS = Timeouts(read=20)
 
 
 def shelf_of(settings: Settings) -> Shelf:
@@ -41,7 +47,7 @@ def load_catalogue(
 
     :raises LedgerError: if a ledger has faults.
     """
-    with nullcontext() if offline else connect(say) as transport:
+    with nullcontext() if offline else connect(say, PATIENCE, TIMEOUTS) as transport:
         inquiry = Inquiry(transport, shelf_of(settings), settings.out, say)
         return collect(families, expand_all(families), settings, inquiry, load_lifetimes(), today)
 

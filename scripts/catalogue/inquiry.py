@@ -59,9 +59,13 @@ class Inquiry:
         wanted = [image for image in dict.fromkeys(images) if not self.shelf.is_full(image.value)]
         if self.transport is None or not wanted:
             return
+        asked = [(ask, image) for image in wanted for ask in (self.inventory, self.test)]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            for done in [pool.submit(ask, image) for image in wanted for ask in (self.inventory, self.test)]:
-                done.result()
+            try:
+                list(pool.map(lambda question: question[0](question[1]), asked))
+            except KeyboardInterrupt:
+                self.trouble = "interrupted"  # or what waits in line would be asked before this ends
+                raise
 
     def drift(self, repository: Repository, tag: str, digest: str) -> str:
         """How the registry differs from what the ledgers say a standard tag is; empty: not at all, or not asked."""

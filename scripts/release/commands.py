@@ -37,17 +37,21 @@ if TYPE_CHECKING:
     from scripts.recipe.matrix import ImageSpec
     from scripts.release.patience import Patience
     from scripts.release.reference import Repository
+    from scripts.release.wire import Timeouts
 
     Say = Callable[[str], None]
     Rows = list[dict[str, Any]]
 
 
-def connect(say: Say, patience: Patience | None = None) -> Transport:
+def connect(say: Say, patience: Patience | None = None, timeouts: Timeouts | None = None) -> Transport:
     """A transport with the passwords that docker keeps.
 
     :param patience: how long a request is tried again; less where somebody waits for an answer and there is another way.
+    :param timeouts: how long an answer is waited for; less for the same reason.
     """
-    return Transport(credentials=lambda host: find_credential(host, os.environ), patience=patience, warn=say)
+    return Transport(
+        credentials=lambda host: find_credential(host, os.environ), patience=patience, timeouts=timeouts, warn=say
+    )
 
 
 def now() -> str:
