@@ -91,7 +91,7 @@ def test_a_pin_is_written_kept_moved_on_and_built_upon(checkout: Repository, tmp
         assert manifest.read_text() == versions.replace(base, f"{base}@{first}")
 
         second, second_layer = publish(base, "second", tmp_path)
-        (moved,) = rows(checkout, "outdated")
+        (moved,) = rows(checkout, "outdated", "--only", "bases")
         assert (moved["name"], moved["change"], moved["rows"]) == (base, "base moved", ["fam 1"])
         (built,) = rows(checkout, "build", "fam")
         assert bottom(built["reference"]) == first_layer
