@@ -26,6 +26,8 @@ REFUSAL = (
     "workspace: JupyterLab needs a token: set VESSL_TOKEN or VESSL_TOKEN_FILE "
     "(VESSL_ALLOW_NO_TOKEN=1 starts it without one, open to everyone who can reach the port)\n"
 )
+PATIENCE = 60
+"""Seconds until a kernel or a terminal counts as hung; how long things may take is for other checks."""
 PORTS = (8888, 22, 2222)
 # Prints the process of JupyterLab, started by its own command or by ours; the brackets keep this line from being found.
 FIND_JUPYTERLAB = "grep -lE 'jupyter-?la[b]' /proc/[0-9]*/cmdline | cut -d/ -f3 | head -1"
@@ -94,18 +96,19 @@ def host_keys(container: Container) -> set[str]:
 
 
 def start_kernel(address: str) -> str:
-    kernel: str = requests.post(f"{address}api/kernels", headers=HEADERS, json={}, timeout=20).json()["id"]
+    # Patient: the first kernel of a new image is read from a disk that may still be writing that image.
+    kernel: str = requests.post(f"{address}api/kernels", headers=HEADERS, json={}, timeout=PATIENCE).json()["id"]
     return kernel
 
 
 @contextmanager
 def kernel_channel(address: str, kernel: str) -> Iterator[websocket.WebSocket]:
     url = address.replace("http://", "ws://") + f"api/kernels/{kernel}/channels"
-    channel = websocket.create_connection(url, header=HEADERS, timeout=60)
+    channel = websocket.create_connection(url, header=HEADERS, timeout=PATIENCE)
     try:
         channel.settimeout(3)
         wait_until_ready(channel)
-        channel.settimeout(60)
+        channel.settimeout(PATIENCE)
         yield channel
     finally:
         channel.close()
@@ -171,9 +174,9 @@ def evaluate(address: str, code: str) -> str:
 
 @contextmanager
 def terminal(address: str) -> Iterator[websocket.WebSocket]:
-    name = requests.post(f"{address}api/terminals", headers=HEADERS, timeout=20).json()["name"]
+    name = requests.post(f"{address}api/terminals", headers=HEADERS, timeout=PATIENCE).json()["name"]
     url = address.replace("http://", "ws://") + f"terminals/websocket/{name}"
-    socket = websocket.create_connection(url, header=HEADERS, timeout=20)
+    socket = websocket.create_connection(url, header=HEADERS, timeout=PATIENCE)
     try:
         yield socket
     finally:
