@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from scripts.recipe.inputs import context_paths, ignore_file
 from scripts.recipe.matrix import expand
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from scripts.recipe.dockerfile import Dockerfile
@@ -54,19 +56,26 @@ def row_is_committed(root: Path, spec: ImageSpec) -> bool:
     """Whether versions.toml makes the same image of this row as it was committed; other rows and comments are not asked."""
     if not git(root, "status", "--porcelain", "--", f"{spec.family}/{FILENAME}").text:
         return True
-    return _same_row(root, spec, "HEAD")
+    return _same_row(root, spec, git(root, "rev-parse", "HEAD").text.strip())
 
 
 def _same_row(root: Path, spec: ImageSpec, commit: str) -> bool:
     """Whether versions.toml of a commit makes the same image."""
+    return _images_at(root, spec.family, commit).get(spec.id) == _built_of(spec)
+
+
+@cache  # of a commit, which never changes: there may be a thousand rows in one file
+def _images_at(root: Path, family: str, commit: str) -> Mapping[str, ImageSpec]:
+    """What versions.toml of a commit makes, by id; nothing where it cannot be read.
+
+    :param commit: its whole hash.
+    """
     try:
-        manifest = Manifest.model_validate(
-            tomllib.loads(git(root, "show", f"{commit}:./{spec.family}/{FILENAME}").text)
-        )
-        before = expand(Family(name=spec.family, path=root / spec.family, manifest=manifest))
+        manifest = Manifest.model_validate(tomllib.loads(git(root, "show", f"{commit}:./{family}/{FILENAME}").text))
+        found = expand(Family(name=family, path=root / family, manifest=manifest))
     except (tomllib.TOMLDecodeError, ValidationError, UsageError):
-        return False
-    return _built_of(spec) in map(_built_of, before)
+        return {}
+    return {spec.id: _built_of(spec) for spec in found}
 
 
 def _built_of(spec: ImageSpec) -> ImageSpec:
