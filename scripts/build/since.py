@@ -19,6 +19,7 @@ from scripts.build.sources import Base
 from scripts.build.vcs import NOT_CACHED, git, known_refs, require_git
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import load_dockerfile
+from scripts.recipe.family import FILENAME
 from scripts.recipe.faults import did_you_mean
 from scripts.recipe.inputs import recipe_of, summarise
 from scripts.recipe.matrix import expand_all, load_families
@@ -114,8 +115,6 @@ def find_commit(root: Path, ref: str) -> str:
 
 def uncommitted(root: Path, specs: Iterable[ImageSpec]) -> tuple[str, ...]:
     """The files that builds can see, or that say what is built, and that are not as they were committed."""
-    from scripts.recipe.family import FILENAME  # noqa: PLC0415 - only here
-
     paths: set[Path] = set()
     for spec in specs:
         paths |= {*recipe_paths(root, spec, load_dockerfile(spec.dockerfile)), root / spec.family / FILENAME}
