@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import importlib.machinery
 import importlib.util
 import marshal
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.test_elf import Elf
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -33,6 +37,7 @@ x-1.dist-info/uv_cache.json,,
 @pytest.fixture
 def tidy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
     loader = importlib.machinery.SourceFileLoader("tidy_layer", str(PROGRAM))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec
@@ -64,7 +69,7 @@ def fill(folder: Path) -> Path:
 
 def test_what_is_needless_goes_and_the_record_says_what_is_left(tidy: ModuleType, tmp_path: Path) -> None:
     record = fill(tmp_path)
-    tidy.remove_needless()
+    tidy.correct_records(tidy.remove_needless(), set())
     assert record.read_text() == (
         'torch/__init__.py,sha256=a,1\ntorch/testing/__init__.py,,\n"a,b.py",,\nx-1.dist-info/RECORD,,\n'
     )
@@ -75,8 +80,37 @@ def test_what_is_needless_goes_and_the_record_says_what_is_left(tidy: ModuleType
 
 def test_a_record_with_nothing_to_take_out_is_not_written_anew(tidy: ModuleType, tmp_path: Path) -> None:
     write(tmp_path, **{"x-1.dist-info__RECORD": 'a.py,"",\r\n', "a.py": ""})
-    tidy.remove_needless()
+    tidy.correct_records(tidy.remove_needless(), tidy.drop_all_symbols())
     assert (tmp_path / SITE / "x-1.dist-info" / "RECORD").read_bytes() == b'a.py,"",\r\n'
+
+
+def test_headers_of_tensorflows_own_parts_go_and_those_of_its_interfaces_stay(tidy: ModuleType, tmp_path: Path) -> None:
+    include = "tensorflow__include__"
+    kept = (f"{include}tensorflow__core__op.h", f"{include}external__onednn__a.h", "external__icu__b.h")
+    write(tmp_path, **dict.fromkeys((*kept, f"{include}external__icu__b.h", f"{include}external__icu__c__d.h"), "x"))
+    removed = {path.removeprefix(f"{tmp_path / SITE}/") for path in tidy.remove_needless()}
+    assert removed == {"tensorflow/include/external/icu/b.h", "tensorflow/include/external/icu/c/d.h"}
+    assert sorted(path.name for path in (tmp_path / SITE).rglob("*.h")) == ["a.h", "b.h", "op.h"]
+    assert not (tmp_path / SITE / "tensorflow/include/external/icu").exists()
+
+
+def test_libraries_lose_their_symbols_and_the_record_says_what_they_are_now(tidy: ModuleType, tmp_path: Path) -> None:
+    for name in ("x__lib.so.2", "x__program", "x__data.bin", "nvidia__lib.so", "x-1.dist-info__RECORD"):
+        write(tmp_path, **{name: ""})
+    site = tmp_path / SITE
+    for name in ("x/lib.so.2", "x/program", "x/data.bin", "nvidia/lib.so"):
+        before = Elf().write(site / name)
+    (site / "x/program").chmod(0o755)
+    (site / "x-1.dist-info/RECORD").write_text("x/lib.so.2,sha256=a,1\nx/data.bin,sha256=b,2\n")
+    changed = tidy.drop_all_symbols()
+    tidy.correct_records(set(), changed)
+    assert changed == {str(site / "x/lib.so.2"), str(site / "x/program")}
+    content = (site / "x/lib.so.2").read_bytes()
+    assert len(content) < len(before) == (site / "nvidia/lib.so").stat().st_size
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    assert (site / "x-1.dist-info/RECORD").read_text() == (
+        f"x/lib.so.2,sha256={digest},{len(content)}\nx/data.bin,sha256=b,2\n"
+    )
 
 
 def test_files_with_the_same_content_and_mode_become_one(tidy: ModuleType, tmp_path: Path) -> None:
