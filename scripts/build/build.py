@@ -18,7 +18,7 @@ from scripts.build.index import assemble, make_room
 from scripts.build.layout import Record
 from scripts.build.plan import Action, plan_build
 from scripts.build.room import batches, need_of, require_room
-from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv
+from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv, wheel_folders
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import locked_pins
@@ -53,6 +53,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
     """
     uv = provide_uv(settings.cache / "tools")
     secrets = provide_secrets(work, ca_bundle=settings.ca_bundle, index_url=settings.index_url)
+    wheels = wheel_folders(settings.wheels)
     builds = []
     for step in steps:
         spec = step.spec
@@ -60,7 +61,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
         dockerfile = load_dockerfile(spec.dockerfile)
         pins = locked_pins(settings.root, spec)
         refuse_stale_lock(spec, pins)
-        torch = find_torch_wheels(spec, pins, settings.wheels)
+        torch = find_torch_wheels(spec, pins, wheels)
         contexts = {"uv": str(uv), **({base.reference: base.context} if base.context else {})}
         args = {}
         if torch.folder:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.build.sources import wheel_folders
 from scripts.build.wanted import Evidence, Scan, load_evidence, load_scan
 from scripts.errors import UsageError
 
@@ -34,7 +34,8 @@ class Settings:
     """Builders of buildx, comma-separated; empty: the current one."""
     ca_bundle: str = ""
     index_url: str = ""
-    wheels: tuple[Path, ...] = ()
+    wheels: str = ""
+    """Folders with wheels, separated as in PATH; empty: those that pip is set up with."""
     cache_to: str = ""
     """A repository, or options of BuildKit, for the cache of its steps; empty: none. No part of any recipe."""
     cache_from: str = ""
@@ -82,7 +83,7 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
         source=configured.source,
         ca_bundle=configured.ca_bundle or environment.get("SSL_CERT_FILE", ""),
         index_url=index,
-        wheels=wheel_folders(configured.wheels, environment),
+        wheels=configured.wheels or os.pathsep.join(environment.get("PIP_FIND_LINKS", "").split()),
         evidence=load_evidence(getattr(configured, "evidence", None)),
         scan=load_scan(getattr(configured, "scan", None)),
         **{**chosen, "registry": registry},

@@ -22,7 +22,7 @@ from scripts.build.bases import StandIn, find_stand_in, make_stand_in
 from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from scripts.recipe.lock import Pin
     from scripts.recipe.matrix import ImageSpec
@@ -180,13 +180,9 @@ def _in_folder(folder: Path, pin: Pin, python: str) -> bool:
     return any(folder.glob(f"{pin.name.replace('-', '_')}-{pin.version}-{tag}-*.whl"))
 
 
-def wheel_folders(configured: str, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """Local folders with wheels: the setting's, else those that pip is set up with (find-links)."""
-    words = (
-        [item for item in configured.split(os.pathsep) if item]
-        or environment.get("PIP_FIND_LINKS", "").split()
-        or _pip_find_links()
-    )
+def wheel_folders(configured: str) -> tuple[Path, ...]:
+    """Local folders with wheels: the setting's, else those that pip is set up with (find-links), for which pip is asked."""
+    words = [item for item in configured.split(os.pathsep) if item] or _pip_find_links()
     return tuple(path for path in map(Path, words) if path.is_dir())
 
 

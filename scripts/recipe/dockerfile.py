@@ -101,7 +101,11 @@ class Dockerfile:
 
     def stage(self, name: str) -> DockerStage | None:
         """The stage of that name."""
-        return next((stage for stage in self.stages if stage.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, DockerStage]:
+        return {stage.name: stage for stage in reversed(self.stages)}
 
     def reachable(self, name: str, args: Mapping[str, str]) -> tuple[DockerStage, ...]:
         """The stages that a build of stage ``name`` runs, in the order of the file (BuildKit skips the others)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
@@ -16,7 +17,7 @@ from scripts.recipe.lock import parse_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
     from scripts.recipe.dockerfile import Dockerfile
     from scripts.recipe.lock import Pin
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 PIN = "pin "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the hash is kept
 class Recipe:
     """The inputs of one build: name of each part to a digest or value. A file's part has its path as its name."""
 
     parts: Mapping[str, str]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over all parts, in hexadecimal."""
         return _sha256(json.dumps(dict(sorted(self.parts.items())), separators=(",", ":")).encode())
@@ -79,7 +80,11 @@ def ignore_file(root: Path, spec: ImageSpec) -> Path | None:
 
 def is_lock(root: Path, path: Path) -> bool:
     """Whether a file of the build context is a layer of a lock: ``FAMILY/locks/VERSION/LAYER.txt``."""
-    return path.relative_to(root).parts[1:2] == ("locks",)
+    return _is_lock(path.relative_to(root))
+
+
+def _is_lock(shown: PurePath) -> bool:
+    return shown.parts[1:2] == ("locks",)
 
 
 def lock_files(root: Path, spec: ImageSpec) -> tuple[Path, ...]:
@@ -113,11 +118,12 @@ def recipe_of(root: Path, spec: ImageSpec, dockerfile: Dockerfile, *, base: str,
     for stage in dockerfile.reachable(spec.stage, args):
         parts[f"stage {stage.name}"] = _sha256(dockerfile.texts[stage.name].encode())
     for path in context_files(root, spec, dockerfile):
-        parts[path.relative_to(root).as_posix()] = _file_digest(path)
-        if is_lock(root, path):
-            parts |= {f"{PIN}{pin.name}": pin.version for pin in parse_layer(path.read_text(encoding="utf-8"))}
+        shown, content = path.relative_to(root), path.read_bytes()
+        parts[shown.as_posix()] = _file_digest(path, content)
+        if _is_lock(shown):
+            parts |= {f"{PIN}{pin.name}": pin.version for pin in parse_layer(content.decode())}
     if ignored := ignore_file(root, spec):
-        parts[ignored.relative_to(root).as_posix()] = _file_digest(ignored)
+        parts[ignored.relative_to(root).as_posix()] = _file_digest(ignored, ignored.read_bytes())
     return Recipe(parts=parts)
 
 
@@ -155,10 +161,10 @@ def _few(names: list[str], most: int = 4) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _file_digest(path: Path) -> str:
+def _file_digest(path: Path, content: bytes) -> str:
     # Only the executable bit reaches an image: git keeps no other, and the Dockerfiles set modes.
     mode = "x" if path.stat().st_mode & 0o100 else "-"
-    return f"{mode}{_sha256(path.read_bytes())}"
+    return f"{mode}{_sha256(content)}"
 
 
 def _sha256(data: bytes) -> str:

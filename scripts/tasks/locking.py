@@ -62,12 +62,13 @@ def lock(
 ) -> None:
     """Resolve the Python packages of each row to exact versions with hashes, split into layers."""
     from scripts.build import locking
+    from scripts.build.sources import wheel_folders
 
     root, families = here(c).root, here(c).families()
     if check:
         locking.check(root, families, family, version)
         return
-    wheels = here(c).settings(c).wheels
+    wheels = wheel_folders(here(c).settings(c).wheels)
     lines = locking.write(root, families, family, version, wheels, upgrade=upgrade, dry_run=dry_run)
     say(f"resolving the packages of {family}{f' {version}' if version else ', row by row'}")
     for line in lines:
