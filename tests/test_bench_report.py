@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from scripts.errors import UsageError
 from tests.bench.__main__ import chosen_figures, main
 from tests.bench.building import Phase, parse_phases
-from tests.bench.figures import FIGURES, Side
+from tests.bench.figures import BOUNDS, FIGURES, Side
 from tests.bench.picture import render_page, render_picture
 from tests.bench.report import Result, merge, quantity, remarks, render_report, render_result, rows, times
 from tests.bench.sides import copy_checkout
@@ -78,7 +79,7 @@ def test_what_misses_its_goal_is_said_and_what_was_measured_too_few_times() -> N
     once = Result(figure="pull", samples={Side.PLAIN: [30.0], Side.OURS: [10.0]})
     found = merge(document(), "python:3.11", MACHINE, {"pull": entry(once, commit="c2")})
     assert list(remarks(found)) == [
-        f"cold-build: goal 2.5, measured 2.0: {FIGURES['cold-build'].bound}",
+        f"cold-build: goal 2.5, measured 2.0: {BOUNDS['python:3.11']['cold-build']}",
         "pull: 1 run only; a median wants 3",
         "pull: measured at another commit than the others, c2",
     ]
@@ -193,3 +194,16 @@ def test_a_report_of_what_was_measured_before_goes_to_stdout_and_to_docs(
     assert json.loads(capfd.readouterr().out) == document()
     assert (checkout / "docs" / "bench.svg").read_text("utf-8") == render_picture(document())
     assert (checkout / "docs" / "bench.md").read_text("utf-8") == render_page(document())
+
+
+def test_another_image_gets_a_page_of_its_own_without_what_bounds_the_first(checkout: Path) -> None:
+    store = checkout / "out" / "bench" / "torch_2.3.1-cuda12.1.json"
+    store.parent.mkdir(parents=True)
+    store.write_text(json.dumps({**document(), "image": "torch:2.3.1-cuda12.1"}), encoding="utf-8")
+    shutil.rmtree(checkout / "docs")
+    assert main(["torch:2.3.1-cuda12.1", "--report", "--docs"], checkout) == 0
+    page = (checkout / "docs" / "bench-torch.md").read_text("utf-8")
+    assert "# torch:2.3.1-cuda12.1: a plain" in page
+    assert "(bench-torch.svg)" in page
+    assert "- cold-build: goal 2.5, measured 2.0\n" in page
+    assert {path.name for path in (checkout / "docs").iterdir()} == {"bench-torch.md", "bench-torch.svg"}

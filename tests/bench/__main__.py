@@ -26,7 +26,7 @@ from scripts.recipe.faults import did_you_mean
 from scripts.recipe.matrix import expand_all, load_families
 from tests.bench.engine import SPACE, own_bridge, work_directory
 from tests.bench.figures import FIGURES
-from tests.bench.picture import render_page, render_picture
+from tests.bench.picture import page_name, render_page, render_picture
 from tests.bench.plain import BUMPS
 from tests.bench.report import merge, render_report, render_result
 from tests.bench.session import Session
@@ -54,7 +54,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="values of each side; default: %(default)s")
     parser.add_argument("--no-variants", action="store_true", help="the plain image only as the goals mean it")
     parser.add_argument("--keep", action="store_true", help="keep the layouts in out/bench/, for the next run to use")
-    parser.add_argument("--docs", action="store_true", help="write the results to docs/ too (bench.md, bench.svg)")
+    parser.add_argument("--docs", action="store_true", help="write a page and a picture into docs/ too")
     parser.add_argument("--report", action="store_true", help="measure nothing, show what was measured before")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what to print on stdout")
     return parser.parse_args(arguments)
@@ -136,9 +136,10 @@ def show(options: argparse.Namespace, store: Path, root: Path) -> None:
         raise UsageError(f"{options.image}: nothing was measured yet ({store.relative_to(root)} is missing)")
     sys.stdout.write(f"{json.dumps(document, indent=2) if options.format == 'json' else render_report(document)}\n")
     if options.docs:
-        write(root / "docs" / "bench.svg", render_picture(document))
-        write(root / "docs" / "bench.md", render_page(document))
-        say("docs/bench.md and docs/bench.svg are written")
+        name = page_name(options.image)
+        write(root / "docs" / f"{name}.svg", render_picture(document))
+        write(root / "docs" / f"{name}.md", render_page(document))
+        say(f"docs/{name}.md and docs/{name}.svg are written")
 
 
 def bench(options: argparse.Namespace, root: Path) -> None:

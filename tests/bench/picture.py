@@ -68,12 +68,17 @@ def render_page(document: Mapping[str, Any]) -> str:
     lines = [
         f"# {document['image']}: a plain sequential Dockerfile and ours",
         "Made by `nox -s bench -- --docs`; do not edit.",
-        "![The figures of the table as bars](bench.svg)",
+        f"![The figures of the table as bars]({page_name(document['image'])}.svg)",
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
         "\n".join(fill(f"- {line}", width=118, subsequent_indent="  ") for line in remarks(document)),
         METHOD.format(machine=machine_line(document["machine"]), times=_times(document)),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def page_name(image: str) -> str:
+    """Name of the page of docs/ and its picture, without what it ends with."""
+    return "bench" if image == "python:3.11" else f"bench-{image.partition(':')[0]}"
 
 
 _KEYS: Final = ("figure", "plain", "ours", "ratio", "goal", "")

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from scripts.table import render_table
-from tests.bench.figures import FIGURES, Side
+from tests.bench.figures import BOUNDS, FIGURES, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,7 +111,9 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in document["figures"].items():
         figure = FIGURES[name]
         if not entry["met"]:
-            yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}{figure.bound and f': {figure.bound}'}"
+            bound = BOUNDS.get(document["image"], {}).get(name)
+            reason = f": {bound}" if bound else ""
+            yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}{reason}"
         fewest = min(map(len, entry["samples"].values()))
         if fewest < ENOUGH and not figure.exact:
             yield f"{name}: {fewest} run{'s' if fewest > 1 else ''} only; a median wants {ENOUGH}"
