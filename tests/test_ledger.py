@@ -74,6 +74,13 @@ def test_a_line_says_what_it_is_first_and_leaves_out_what_is_empty() -> None:
     ]
 
 
+@pytest.mark.parametrize("time", ["2026-02-31T12:00:00Z", "2026-11-25T25:00:00Z", "2026-11-25"])
+def test_a_time_that_there_is_not_is_a_fault(time: str) -> None:
+    text = render_ledger(Ledger(lines=(published(1),))).replace("2026-11-25T12:00:00Z", time)
+    with pytest.raises(LedgerError, match=r"app/revisions.jsonl:1: .*time"):
+        parse_ledger(text, "app/revisions.jsonl")
+
+
 def test_questions() -> None:
     other = published(9, tag="1.0-r2")  # a standard tag never looks so, but the answer must not depend on it
     ledger = Ledger(lines=(published(1), published(4), mark(Yanked, 4), mark(Gone, 1), other))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from scripts.contents.platforms import USUAL
 
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Sentence = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\n]+$")]
+
+
+def _is_there(time: str) -> str:
+    datetime.fromisoformat(time)  # refuses the 31st of February
+    return time
+
+
 # One form only, so that lines sort as their times do (RFC 3339, UTC, whole seconds).
-Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_is_there)]
 Revision = Annotated[StrictInt, Field(ge=1)]
 
 
