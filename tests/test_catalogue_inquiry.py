@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import pytest
 
 from scripts.build.layout import Descriptor
 from scripts.catalogue import commands, inquiry
-from scripts.catalogue.inquiry import CONNECTIONS
+from scripts.catalogue.inquiry import CONNECTIONS, Inquiry
+from scripts.catalogue.shelf import Shelf
 from scripts.contents.inventory import render_inventory
 from scripts.recipe.matrix import load_families
 from scripts.release.attestations import attach_document, statement_document
@@ -29,6 +31,7 @@ from tests.test_smoke_record import RECORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.contents.inventory import Inventory
     from tests.conftest import Repository
 
 
@@ -104,6 +107,31 @@ def published(stock: Stock, registry: FaultyRegistry) -> Manifest:
     found = registry.put(content, kind, "1", "1-r1", name="x/app")
     stock.publish(1, digest=found)
     return Manifest(media_type=kind, content=content)
+
+
+def test_what_is_fetched_ahead_is_not_kept_in_memory(
+    stock: Stock, registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Inventory]] = []
+    alive: list[int] = []
+    take = Shelf.inventory
+
+    def watched(shelf: Shelf, name: str) -> Inventory | None:
+        found = take(shelf, name)
+        assert found
+        made.append(weakref.ref(found))
+        alive.append(sum(item() is not None for item in made))
+        return found
+
+    monkeypatch.setattr(Shelf, "inventory", watched)
+    stock.host = registry.host
+    for number in range(1, 61):
+        stock.keep(number)
+    with transport() as client:
+        ahead = Inquiry(client, stock.shelf, stock.settings.out, ignore)
+        ahead.prefetch(registry.repository("x/app").digest(digest(number)) for number in range(1, 61))
+    assert len(alive) == 60
+    assert max(alive) <= 2 * CONNECTIONS
 
 
 def test_what_is_attached_is_found_and_asked_for_once(

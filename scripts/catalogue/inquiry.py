@@ -59,13 +59,18 @@ class Inquiry:
         wanted = [image for image in dict.fromkeys(images) if not self.shelf.is_full(image.value)]
         if self.transport is None or not wanted:
             return
-        asked = [(ask, image) for image in wanted for ask in (self.inventory, self.test)]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             try:
-                list(pool.map(lambda question: question[0](question[1]), asked))
+                list(pool.map(self._fetch, wanted))
             except KeyboardInterrupt:
                 self.trouble = "interrupted"  # or what waits in line would be asked before this ends
                 raise
+
+    def _fetch(self, image: Digest) -> None:
+        """Put what is attached to an image on the shelf. Kept in memory, those of 50,000 revisions would be gigabytes."""
+        self.inventory(image)
+        self.test(image)
+        self._referrers.pop(image, None)
 
     def drift(self, repository: Repository, tag: str, digest: str) -> str:
         """How the registry differs from what the ledgers say a standard tag is; empty: not at all, or not asked."""
