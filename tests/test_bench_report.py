@@ -202,8 +202,11 @@ def test_another_image_gets_a_page_of_its_own_without_what_bounds_the_first(chec
     store.write_text(json.dumps({**document(), "image": "torch:2.3.1-cuda12.1"}), encoding="utf-8")
     shutil.rmtree(checkout / "docs")
     assert main(["torch:2.3.1-cuda12.1", "--report", "--docs"], checkout) == 0
-    page = (checkout / "docs" / "bench-torch.md").read_text("utf-8")
+    page = (checkout / "docs" / "bench-torch-2.3.1-cuda12.1.md").read_text("utf-8")
     assert "# torch:2.3.1-cuda12.1: a plain" in page
-    assert "(bench-torch.svg)" in page
+    assert "(bench-torch-2.3.1-cuda12.1.svg)" in page
     assert "- cold-build: goal 2.5, measured 2.0\n" in page
-    assert {path.name for path in (checkout / "docs").iterdir()} == {"bench-torch.md", "bench-torch.svg"}
+    assert {path.name for path in (checkout / "docs").iterdir()} == {
+        "bench-torch-2.3.1-cuda12.1.md",
+        "bench-torch-2.3.1-cuda12.1.svg",
+    }

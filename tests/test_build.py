@@ -176,7 +176,7 @@ def test_wheels_of_torch_from_a_folder_are_announced_and_take_the_place_of_the_i
     (directory / "locks" / "1").mkdir(parents=True)
     (directory / "locks" / "1" / "all.txt").write_text("torch==2.13.0+cpu\n")
     (tmp_path / "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl").touch()
-    said = built(replace(settings, wheels=str(tmp_path)))
+    said = built(replace(settings, wheels=(str(tmp_path),)))
     line = f"app:1: wheels of torch from {tmp_path}: http://127.0.0.1:9 can't be reached (connection failed)"
     assert line in said
     (target,) = docker.baked["target"].values()

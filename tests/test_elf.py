@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 import struct
 import sys
 from dataclasses import dataclass, field
@@ -134,6 +135,58 @@ def test_a_file_that_is_not_as_linkers_make_it_is_left_alone(elf: ModuleType, tm
     before = file.write(path)
     assert not elf.drop_symbols(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (6, b"\2"),  # version
+        (20, b"\2"),
+        (52, b"\77"),  # sizes of header and entries
+        (54, b"\100"),
+        (58, b"\110"),
+        (32, b"\xff" * 8),  # places of the tables
+        (40, b"\xff" * 8),
+        (60, b"\xff\xff"),
+        (62, b"\xff\xff"),
+        (-64 + 24, b"\xff" * 8),  # place of the names, the last section
+        (-64 + 32, b"\xff" * 7),
+        (-64 + 40, b"\xff" * 4),
+        (-64 + 48, b"\0\0\x20"),
+    ],
+)
+def test_a_damaged_file_is_left_alone(elf: ModuleType, tmp_path: Path, place: int, value: bytes) -> None:
+    path = tmp_path / "x"
+    data = bytearray(Elf().write(path))
+    place %= len(data)
+    data[place : place + len(value)] = value
+    path.write_bytes(data)
+    assert not elf.drop_symbols(path)
+    assert path.read_bytes() == data
+
+
+def test_what_no_section_has_is_kept(elf: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    data = Elf().write(path)
+    (table,) = struct.unpack_from("<Q", data, 40)
+    moved = bytearray(data[:table] + b"P" * 64 + data[table:])
+    struct.pack_into("<Q", moved, 40, table + 64)
+    path.write_bytes(moved)
+    assert not elf.drop_symbols(path)
+    assert path.read_bytes() == moved
+
+
+def test_any_damage_ends_in_no_error(elf: ModuleType, tmp_path: Path) -> None:
+    path, chance = tmp_path / "x", random.Random(1)  # noqa: S311 - the same each time
+    whole = Elf().write(path)
+    places = [*range(64), *range(len(whole) - 8 * 64, len(whole))]
+    for _ in range(3000):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.choice(places)] = chance.choice((0, 1, 2, 127, 128, 255))
+        path.write_bytes(data)
+        shorter = elf.drop_symbols(path)
+        assert path.stat().st_size < len(whole) if shorter else path.read_bytes() == data
 
 
 def test_a_file_that_is_none_or_cut_off_is_left_alone(elf: ModuleType, tmp_path: Path) -> None:

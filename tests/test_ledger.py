@@ -74,6 +74,16 @@ def test_a_line_says_what_it_is_first_and_leaves_out_what_is_empty() -> None:
     ]
 
 
+def test_a_last_line_without_its_end_is_a_fact_or_a_fault_if_it_is_whole() -> None:
+    text = render_ledger(Ledger(lines=(published(1), published(2)))).rstrip("\n")
+    assert [line.revision for line in parse_ledger(text, "app/revisions.jsonl").lines] == [1, 2]
+    first, _, last = text.partition("\n")
+    with pytest.raises(LedgerError, match=r"^app/revisions.jsonl:2: .*time"):
+        parse_ledger(f"{first}\n{last.replace('12:00:00', '24:61:00')}", "app/revisions.jsonl")
+    torn = parse_ledger(text[:-1], "app/revisions.jsonl")
+    assert (torn.lines, torn.torn) == ((published(1),), last[:-1])
+
+
 @pytest.mark.parametrize("time", ["2026-02-31T12:00:00Z", "2026-11-25T25:00:00Z", "2026-11-25"])
 def test_a_time_that_there_is_not_is_a_fault(time: str) -> None:
     text = render_ledger(Ledger(lines=(published(1),))).replace("2026-11-25T12:00:00Z", time)

@@ -44,9 +44,9 @@ def test_the_machine_is_asked_where_nothing_is_set() -> None:
 
 def test_folders_of_wheels_are_the_settings_or_pips_variable() -> None:
     environment = {"PIP_FIND_LINKS": "/one https://b.example/two"}
-    assert load(environment).wheels == "/no/such/directory"
-    assert load(environment, wheels="").wheels == "/one:https://b.example/two"
-    assert load(wheels="").wheels == ""
+    assert load(environment, wheels="/a::/b").wheels == ("/a", "/b")
+    assert load(environment, wheels="").wheels == ("/one", "https://b.example/two")
+    assert load(wheels="").wheels == ()
 
 
 def test_what_is_set_wins_over_the_machine() -> None:

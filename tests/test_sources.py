@@ -252,12 +252,12 @@ def test_wheel_folders_are_the_settings_or_pips_and_only_those_that_are_there(
     one, two, none = tmp_path / "one", tmp_path / "two", tmp_path / "none"
     one.mkdir()
     two.mkdir()
-    assert wheel_folders(f"{one}:{none}:{two}") == (one, two)
+    assert wheel_folders((str(one), str(none), str(two))) == (one, two)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert wheel_folders("") == ()
+    assert wheel_folders(()) == ()
     (tmp_path / "pip").write_text(f"#!/bin/sh\n[ \"$*\" = 'config get global.find-links' ] && echo {one}\n")
     (tmp_path / "pip").chmod(0o755)
-    assert wheel_folders("") == (one,)
+    assert wheel_folders(()) == (one,)
 
 
 def test_uv_is_given_alone_in_a_directory_and_anew_when_it_is_another(

@@ -8,6 +8,7 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import marshal
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,15 +102,16 @@ def test_libraries_lose_their_symbols_and_the_record_says_what_they_are_now(tidy
     for name in ("x/lib.so.2", "x/program", "x/data.bin", "nvidia/lib.so"):
         before = Elf().write(site / name)
     (site / "x/program").chmod(0o755)
-    (site / "x-1.dist-info/RECORD").write_text("x/lib.so.2,sha256=a,1\nx/data.bin,sha256=b,2\n")
+    os.link(site / "x/lib.so.2", site / "x/same.so")
+    (site / "x-1.dist-info/RECORD").write_text("x/lib.so.2,sha256=a,1\nx/data.bin,sha256=b,2\nx/same.so,sha256=a,1\n")
     changed = tidy.drop_all_symbols()
     tidy.correct_records(set(), changed)
-    assert changed == {str(site / "x/lib.so.2"), str(site / "x/program")}
+    assert changed == {str(site / f"x/{name}") for name in ("lib.so.2", "program", "same.so")}
     content = (site / "x/lib.so.2").read_bytes()
     assert len(content) < len(before) == (site / "nvidia/lib.so").stat().st_size
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
     assert (site / "x-1.dist-info/RECORD").read_text() == (
-        f"x/lib.so.2,sha256={digest},{len(content)}\nx/data.bin,sha256=b,2\n"
+        f"x/lib.so.2,sha256={digest},{len(content)}\nx/data.bin,sha256=b,2\nx/same.so,sha256={digest},{len(content)}\n"
     )
 
 

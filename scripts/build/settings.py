@@ -34,8 +34,8 @@ class Settings:
     """Builders of buildx, comma-separated; empty: the current one."""
     ca_bundle: str = ""
     index_url: str = ""
-    wheels: str = ""
-    """Folders with wheels, separated as in PATH; empty: those that pip is set up with."""
+    wheels: tuple[str, ...] = ()
+    """Folders with wheels; none: those that pip is set up with."""
     cache_to: str = ""
     """A repository, or options of BuildKit, for the cache of its steps; empty: none. No part of any recipe."""
     cache_from: str = ""
@@ -83,11 +83,15 @@ def load_settings(root: Path, configured: Any, environment: Mapping[str, str], f
         source=configured.source,
         ca_bundle=configured.ca_bundle or environment.get("SSL_CERT_FILE", ""),
         index_url=index,
-        wheels=configured.wheels or os.pathsep.join(environment.get("PIP_FIND_LINKS", "").split()),
+        wheels=_words(configured.wheels, os.pathsep) or _words(environment.get("PIP_FIND_LINKS", "")),
         evidence=load_evidence(getattr(configured, "evidence", None)),
         scan=load_scan(getattr(configured, "scan", None)),
         **{**chosen, "registry": registry},
     )
+
+
+def _words(text: str, separator: str | None = None) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(separator)))
 
 
 def _parallel(value: Any) -> int:

@@ -22,7 +22,7 @@ from scripts.build.bases import StandIn, find_stand_in, make_stand_in
 from scripts.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scripts.recipe.lock import Pin
     from scripts.recipe.matrix import ImageSpec
@@ -180,10 +180,9 @@ def _in_folder(folder: Path, pin: Pin, python: str) -> bool:
     return any(folder.glob(f"{pin.name.replace('-', '_')}-{pin.version}-{tag}-*.whl"))
 
 
-def wheel_folders(configured: str) -> tuple[Path, ...]:
+def wheel_folders(configured: Sequence[str]) -> tuple[Path, ...]:
     """Local folders with wheels: the setting's, else those that pip is set up with (find-links), for which pip is asked."""
-    words = [item for item in configured.split(os.pathsep) if item] or _pip_find_links()
-    return tuple(path for path in map(Path, words) if path.is_dir())
+    return tuple(path for path in map(Path, configured or _pip_find_links()) if path.is_dir())
 
 
 def _pip_find_links() -> list[str]:

@@ -100,6 +100,9 @@ def parse_ledger(text: str, where: str) -> Ledger:
     :raises LedgerError: with every fault: a line that cannot be read, or that breaks a rule of the whole.
     """
     *whole, torn = text.split("\n")
+    if _is_whole(torn):  # but for its end: a fact all the same, or a fault
+        whole.append(torn)
+        torn = ""
     lines: list[Line] = []
     faults: list[str] = []
     for number, row in enumerate(whole, 1):
@@ -107,17 +110,19 @@ def parse_ledger(text: str, where: str) -> Ledger:
             lines.append(_PARSER.validate_json(row))
         except ValidationError as error:
             faults += [f"{where}:{number}: {sentence}" for sentence in _describe(error, row)]
-    # A last line that is whole but for its end is a fact all the same.
-    try:
-        lines.append(_PARSER.validate_json(torn))
-        torn = ""
-    except ValidationError:
-        pass
     if not faults:
         faults = [f"{where}:{number}: {fault}" for number, fault in broken_rules(lines, alone=True)]
     if faults:
         raise LedgerError("\n".join(faults))
     return Ledger(lines=tuple(lines), torn=torn)
+
+
+def _is_whole(row: str) -> bool:
+    try:
+        json.loads(row)
+    except ValueError:
+        return False
+    return True
 
 
 def load_ledger(path: Path) -> Ledger:

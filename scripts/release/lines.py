@@ -52,7 +52,7 @@ class Smoke(BaseModel):
 
     checks: Text
     """Hash of the checks."""
-    started: Text
+    started: Annotated[Text, AfterValidator(_is_there)]
     passed: StrictInt
     skipped: StrictInt
 

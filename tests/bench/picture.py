@@ -78,7 +78,7 @@ def render_page(document: Mapping[str, Any]) -> str:
 
 def page_name(image: str) -> str:
     """Name of the page of docs/ and its picture, without what it ends with."""
-    return "bench" if image == "python:3.11" else f"bench-{image.partition(':')[0]}"
+    return "bench" if image == "python:3.11" else f"bench-{image.replace(':', '-')}"
 
 
 _KEYS: Final = ("figure", "plain", "ours", "ratio", "goal", "")
