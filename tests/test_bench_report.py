@@ -81,7 +81,7 @@ def test_what_misses_its_goal_is_said_and_what_was_measured_too_few_times() -> N
     assert list(remarks(found)) == [
         f"cold-build: goal 2.5, measured 2.0: {BOUNDS['python:3.11']['cold-build']}",
         "pull: 1 run only; a median wants 3",
-        "pull: measured at another commit than the others, c2",
+        "pull: measured at another commit than the first, c2",
     ]
 
 
@@ -197,16 +197,16 @@ def test_a_report_of_what_was_measured_before_goes_to_stdout_and_to_docs(
 
 
 def test_another_image_gets_a_page_of_its_own_without_what_bounds_the_first(checkout: Path) -> None:
-    store = checkout / "out" / "bench" / "torch_2.3.1-cuda12.1.json"
+    store = checkout / "out" / "bench" / "torch_2.6.0-cuda12.4.json"
     store.parent.mkdir(parents=True)
-    store.write_text(json.dumps({**document(), "image": "torch:2.3.1-cuda12.1"}), encoding="utf-8")
+    store.write_text(json.dumps({**document(), "image": "torch:2.6.0-cuda12.4"}), encoding="utf-8")
     shutil.rmtree(checkout / "docs")
-    assert main(["torch:2.3.1-cuda12.1", "--report", "--docs"], checkout) == 0
-    page = (checkout / "docs" / "bench-torch-2.3.1-cuda12.1.md").read_text("utf-8")
-    assert "# torch:2.3.1-cuda12.1: a plain" in page
-    assert "(bench-torch-2.3.1-cuda12.1.svg)" in page
+    assert main(["torch:2.6.0-cuda12.4", "--report", "--docs"], checkout) == 0
+    page = (checkout / "docs" / "bench-torch-2.6.0-cuda12.4.md").read_text("utf-8")
+    assert "# torch:2.6.0-cuda12.4: a plain" in page
+    assert "(bench-torch-2.6.0-cuda12.4.svg)" in page
     assert "- cold-build: goal 2.5, measured 2.0\n" in page
     assert {path.name for path in (checkout / "docs").iterdir()} == {
-        "bench-torch-2.3.1-cuda12.1.md",
-        "bench-torch-2.3.1-cuda12.1.svg",
+        "bench-torch-2.6.0-cuda12.4.md",
+        "bench-torch-2.6.0-cuda12.4.svg",
     }

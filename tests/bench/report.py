@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from scripts.build.vcs import DIRTY
 from scripts.table import render_table
 from tests.bench.figures import BOUNDS, FIGURES, Side
 
@@ -107,7 +108,9 @@ def render_report(document: Mapping[str, Any]) -> str:
 
 
 def remarks(document: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each goal that is missed, and for each figure with too few values for a median."""
+    """A line for each goal that is missed; then which figures have too few values for a median, or are of other commits."""
+    few: dict[int, list[str]] = {}
+    commits: dict[str, list[str]] = {}
     for name, entry in document["figures"].items():
         figure = FIGURES[name]
         if not entry["met"]:
@@ -116,9 +119,14 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: goal {entry['goal']:g}, measured {times(entry['ratios'][figure.plain[0]])}{reason}"
         fewest = min(map(len, entry["samples"].values()))
         if fewest < ENOUGH and not figure.exact:
-            yield f"{name}: {fewest} run{'s' if fewest > 1 else ''} only; a median wants {ENOUGH}"
+            few.setdefault(fewest, []).append(name)
         if entry["commit"] != next(iter(document["figures"].values()))["commit"]:
-            yield f"{name}: measured at another commit than the others, {entry['commit'][:12] or 'none'}"
+            commits.setdefault(entry["commit"], []).append(name)
+    for runs, names in few.items():
+        yield f"{', '.join(names)}: {runs} run{'s' if runs > 1 else ''} only; a median wants {ENOUGH}"
+    for commit, names in commits.items():
+        changed = " with changes that are in no commit" if commit.endswith(DIRTY) else ""
+        yield f"{', '.join(names)}: measured at another commit than the first, {commit[:12] or 'none'}{changed}"
 
 
 def phase_tables(document: Mapping[str, Any], most: int = 6) -> Iterator[str]:
