@@ -22,6 +22,31 @@ import importlib.metadata, json, sysconfig
 found = importlib.metadata.distributions(path=[sysconfig.get_path('purelib')])
 print(json.dumps(sorted([item.metadata['Name'], item.version] for item in found)))
 """
+# Of each file that a RECORD has a hash of (PyPA, "Recording installed projects").
+FILES = """
+import base64, hashlib, importlib.metadata, sysconfig
+from concurrent.futures import ThreadPoolExecutor
+def fault(name, place, wanted):
+    digest = hashlib.new(wanted.mode)
+    try:
+        with open(place, 'rb') as file:
+            while data := file.read(1 << 20):
+                digest.update(data)
+    except OSError as error:
+        return f'{name}: {place}: {error.strerror}'
+    value = base64.urlsafe_b64encode(digest.digest()).rstrip(b'=').decode()
+    return None if value == wanted.value else f'{name}: {place}: is another file'
+files = [
+    (found.metadata['Name'], found.locate_file(item), item.hash)
+    for found in importlib.metadata.distributions(path=[sysconfig.get_path('purelib')])
+    for item in found.files or ()
+    if item.hash
+]
+with ThreadPoolExecutor(4) as pool:
+    for wrong in filter(None, pool.map(fault, *zip(*files))):
+        print(wrong)
+print(len(files))
+"""
 # A script's interpreter is there and starts, and what it begins by importing can be found.
 COMMANDS = r"""
 import glob, importlib.util, os, re, subprocess, sys
@@ -110,6 +135,15 @@ def listed(rest: Container, code: str, *arguments: str) -> tuple[list[str], int]
     *wrong, count = done.stdout.splitlines() or ["0"]
     failed = [done.stderr.strip().rpartition("\n")[2]] if done.code else []
     return [*wrong, *failed], int(count) if count.isdigit() else 0
+
+
+def test_files(rest: Container, spec: ImageSpec, claim: Claim) -> None:
+    """Every file of the distributions is there, and is the one that their RECORDs say, also where the build changed it."""
+    if not locked_pins(ROOT, spec):
+        pytest.skip("the base brings the packages: there is no lock")
+    wrong, count = listed(rest, FILES)
+    shown = f"{wrong[0]}, and {len(wrong) - 1} more" if wrong[1:] else "".join(wrong)
+    claim(shown or f"{count} files", "all as recorded", ok=not wrong and count > 1000)
 
 
 def test_commands(rest: Container, claim: Claim) -> None:

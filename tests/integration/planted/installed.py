@@ -17,6 +17,12 @@ RUN mkdir {SITE}/surprise-1.0.dist-info \
         says="surprise 1.0, locked not at all",
     ),
     Fault(
+        name="library that is not the one of its wheel",
+        check="installed.files",
+        dockerfile=f"RUN printf x >> $(ls {SITE}/markupsafe/_speedups*.so)",
+        says=": is another file",  # the first of those that other faults edit
+    ),
+    Fault(
         name="command whose interpreter is gone",
         check="installed.commands",
         dockerfile="RUN sed -i '1s,.*,#!/opt/gone/bin/python,' /opt/venv/bin/f2py",
