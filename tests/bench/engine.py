@@ -23,6 +23,7 @@ import docker
 from scripts.build.engine import require_space
 from scripts.build.load import write_archive
 from scripts.errors import BuildError
+from tests.bench.disk import own_disk, unmount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -150,30 +151,33 @@ def own_engine(work: Path, bridge: str) -> Iterator[OwnEngine]:
         raise BuildError(
             "nox -s bench starts a Docker engine of its own, and only root can: sudo ./scripts/nox -s bench"
         )
-    root = Path(tempfile.mkdtemp(prefix="e", dir=work))
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(own_disk(work))
+        yield _start_engine(stack, root, bridge)
+
+
+def _start_engine(stack: contextlib.ExitStack, root: Path, bridge: str) -> OwnEngine:
     (root / "containerd.toml").write_text(CONTAINERD, encoding="utf-8")
     (root / "daemon.json").write_text(json.dumps(DAEMON), encoding="utf-8")
-    with contextlib.ExitStack() as stack:
-        stack.callback(_remove, root)
-        address = root / "c.sock"
-        _start(
-            stack,
-            root / "containerd.log",
-            *("containerd", "--config", f"{root}/containerd.toml", "--address", str(address)),
-            *("--root", f"{root}/containerd", "--state", f"{root}/containerd-state", "--log-level", "error"),
-        )
-        _wait_for(address.exists, "containerd", root / "containerd.log")
-        _start(
-            stack,
-            root / "dockerd.log",
-            *("dockerd", "--config-file", f"{root}/daemon.json", "--host", f"unix://{root}/d.sock"),
-            *("--containerd", str(address), "--data-root", f"{root}/data", "--exec-root", f"{root}/exec"),
-            *("--pidfile", f"{root}/d.pid", "--bridge", bridge, "--iptables=false", "--ip6tables=false"),
-        )
-        engine = OwnEngine(host=f"unix://{root}/d.sock")
-        _wait_for(lambda: _answers(engine), "dockerd", root / "dockerd.log")
-        stack.callback(_remove_containers, engine)
-        yield engine
+    address = root / "c.sock"
+    _start(
+        stack,
+        root / "containerd.log",
+        *("containerd", "--config", f"{root}/containerd.toml", "--address", str(address)),
+        *("--root", f"{root}/containerd", "--state", f"{root}/containerd-state", "--log-level", "error"),
+    )
+    _wait_for(address.exists, "containerd", root / "containerd.log")
+    _start(
+        stack,
+        root / "dockerd.log",
+        *("dockerd", "--config-file", f"{root}/daemon.json", "--host", f"unix://{root}/d.sock"),
+        *("--containerd", str(address), "--data-root", f"{root}/data", "--exec-root", f"{root}/exec"),
+        *("--pidfile", f"{root}/d.pid", "--bridge", bridge, "--iptables=false", "--ip6tables=false"),
+    )
+    engine = OwnEngine(host=f"unix://{root}/d.sock")
+    _wait_for(lambda: _answers(engine), "dockerd", root / "dockerd.log")
+    stack.callback(_remove_containers, engine)
+    return engine
 
 
 def _start(stack: contextlib.ExitStack, log: Path, *command: str) -> None:
@@ -214,10 +218,7 @@ def _remove_containers(engine: OwnEngine) -> None:
 
 def _remove(path: Path) -> None:
     """Remove a directory in which an engine may have left mounts."""
-    with Path("/proc/self/mounts").open(encoding="utf-8") as mounts:
-        points = [line.split()[1] for line in mounts]
-    for point in sorted((point for point in points if point.startswith(f"{path}/")), reverse=True):
-        subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+    unmount(path)
     shutil.rmtree(path, ignore_errors=True)
 
 
