@@ -93,8 +93,9 @@ step in the order of the Jupyter Docker Stacks, gzip layers. Where pip's default
 the order of the steps does (`tests/bench/Dockerfile.sorted`), there is a row for that. What ours does without, such
 as the drivers that Debian's OpenGL brings along, is part of what is compared.
 
-- Builds are to an OCI layout. *Cold* is a new engine with no layer, no cache and no package in it; both are given the
-  base as a local layout, and get their packages from the same index.
+- Builds are to an OCI layout. *Cold* is a new engine with no layer, no cache and no package in it, on a file system
+  made for it (on a used one, what was removed before slows down new files); both sides are given the base as a local
+  layout, and get their packages from the same index.
 - The *bump* moves tqdm by one version, with warm caches; what is *pulled again* are the compressed layers that the
   image before did not have.
 - The *edit* adds a comment to `start-workspace`.
