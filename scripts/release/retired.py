@@ -56,14 +56,11 @@ def find_retired(images: Iterable[ImageSpec], settings: Settings, family: str | 
         for line in load_ledger(path).lines:
             if not isinstance(line, Published) or not line.repository.startswith(ours):
                 continue
-            item = Retired(
-                repository=line.repository.removeprefix(ours),
-                tag=line.tag,
-                family=path.parent.name,
-                revision=line.revision,
-                time=line.time,
+            repository = line.repository.removeprefix(ours)
+            name = f"{repository}:{line.tag}"
+            if name in known or (name in found and found[name].revision >= line.revision):
+                continue
+            found[name] = Retired(
+                repository=repository, tag=line.tag, family=path.parent.name, revision=line.revision, time=line.time
             )
-            before = found.get(item.id)
-            if item.id not in known and (before is None or before.revision < item.revision):
-                found[item.id] = item
     return tuple(item for name, item in sorted(found.items()) if family in {None, item.family})

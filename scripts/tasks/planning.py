@@ -50,7 +50,7 @@ def plan(
     specs = select(images, family, version, stage)
     # A row that is named is asked for, whatever its state.
     wanted = [spec for spec in specs if version or spec.state is State.ACTIVE]
-    apart = [_left(spec) for spec in specs if spec not in wanted]
+    apart = [_left(spec) for spec in specs if not version and spec.state is not State.ACTIVE]
     if changed_since is not None:
         steps = _since(wanted, settings, changed_since)
     elif against == "built":
