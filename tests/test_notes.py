@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_newest_first_by_day(tmp_path: Path) -> None:
     path = tmp_path / "app" / LEDGER
-    record(path, published(1, smoke=Smoke(checks="a", started="b", passed=1, skipped=0), time="2026-11-24T12:00:00Z"))
+    record(path, published(1, smoke=Smoke(checks="a", started="2026-11-24T11:00:00+00:00", passed=1, skipped=0), time="2026-11-24T12:00:00Z"))
     record(path, FULL, mark(Yanked, 2))
     record(path, published(3, digest=published(1).digest, same_as=1, replaces=2, reason="r2 is yanked: numpy <broken>"))
     assert (tmp_path / "app" / FILENAME).read_text() == (
@@ -59,7 +59,7 @@ def test_the_notes_of_each_family_are_those_of_its_ledger() -> None:
 
 
 def test_the_platforms_of_an_index_are_named_and_those_that_were_not_tested() -> None:
-    smoke = Smoke(checks="a", started="b", passed=1, skipped=0)
+    smoke = Smoke(checks="a", started="2026-11-24T11:00:00+00:00", passed=1, skipped=0)
     amd64 = PlatformImage(platform="linux/amd64", digest=FULL.digest, size=1, smoke=smoke)
     arm64 = PlatformImage(platform="linux/arm64", digest=FULL.digest, size=1, untested="no such engine")
     notes = render_notes(Ledger(lines=(published(1, platforms=(amd64, arm64)),)))
