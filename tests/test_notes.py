@@ -16,7 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_newest_first_by_day(tmp_path: Path) -> None:
     path = tmp_path / "app" / LEDGER
-    record(path, published(1, smoke=Smoke(checks="a", started="2026-11-24T11:00:00+00:00", passed=1, skipped=0), time="2026-11-24T12:00:00Z"))
+    record(
+        path,
+        published(
+            1,
+            smoke=Smoke(checks="a", started="2026-11-24T11:00:00+00:00", passed=1, skipped=0),
+            time="2026-11-24T12:00:00Z",
+        ),
+    )
     record(path, FULL, mark(Yanked, 2))
     record(path, published(3, digest=published(1).digest, same_as=1, replaces=2, reason="r2 is yanked: numpy <broken>"))
     assert (tmp_path / "app" / FILENAME).read_text() == (
