@@ -22,7 +22,8 @@ import importlib.metadata, json, sysconfig
 found = importlib.metadata.distributions(path=[sysconfig.get_path('purelib')])
 print(json.dumps(sorted([item.metadata['Name'], item.version] for item in found)))
 """
-# Of each file that a RECORD has a hash of (PyPA, "Recording installed projects").
+# Of each file that a RECORD has a hash of (PyPA, "Recording installed projects"), but bytecode: who installs makes it anew,
+# some wheels bring it all the same (numpy 1.26), and that it is its source's is another check.
 FILES = """
 import base64, hashlib, importlib.metadata, sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ files = [
     (found.metadata['Name'], found.locate_file(item), item.hash)
     for found in importlib.metadata.distributions(path=[sysconfig.get_path('purelib')])
     for item in found.files or ()
-    if item.hash
+    if item.hash and item.suffix != '.pyc'
 ]
 with ThreadPoolExecutor(4) as pool:
     for wrong in filter(None, pool.map(fault, *zip(*files))):
