@@ -20,7 +20,7 @@ RUN mkdir {SITE}/surprise-1.0.dist-info \
         name="library that is not the one of its wheel",
         check="installed.files",
         dockerfile=f"RUN printf x >> $(ls {SITE}/markupsafe/_speedups*.so)",
-        says=": is another file",  # the first of those that other faults edit
+        says=" bytes, recorded ",  # of the first of those that other faults edit
     ),
     Fault(
         name="command whose interpreter is gone",
