@@ -71,7 +71,7 @@ BOUNDS: Final[Mapping[str, Mapping[str, str]]] = {
     "torch:2.3.1-cuda12.1": {
         "cold-build": "pressing with zstd is 81 s of ours; other work ran beside both on the same cores, and a run with less "
         "of it had 276 s : 156 s",
-        "size": "1,179 MB of both are the base's layers, and most of the rest CUDA's libraries, which have no symbols to drop",
+        "size": "1,179 MB of both are the base's layers, and most of the rest NVIDIA's libraries, which are not ours to change",
     },
 }
 """What a figure of an image is bounded by where its goal was missed; found out by hand, on 2 cores, in November 2026."""
