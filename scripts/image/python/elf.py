@@ -1,7 +1,8 @@
 """Drop from a shared library or program what only debuggers read: its symbol table and debug information.
 
-The symbols that are linked by are another table, and stay. Only the end of a file is written anew: no byte of a segment,
-which is all that is ever loaded, is touched. So the result does not depend on the base, as that of its ``strip`` would.
+The symbols that are linked by are another table, and stay. Only the end of a file is written anew, and where the header
+says that its sections are: all else that is ever loaded is as it was. So the result does not depend on the base, as that
+of its ``strip`` would.
 
 For any Python that an image has. System V ABI, chapters 4 and 5:
 https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
