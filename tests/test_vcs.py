@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.build.vcs import NO_HISTORY, Commit, last_commit, text_at
+from scripts.build.vcs import NO_HISTORY, Commit, changed_files, last_commit, text_at, within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,35 @@ def test_a_file_that_was_never_committed_makes_the_others_dirty(root: Path) -> N
     (root / "three").touch()
     found = last_commit(root, [root / "one", root / "three"])
     assert found == Commit(id=f"{git(root, 'rev-list', '--reverse', 'HEAD').splitlines()[0]}-dirty", epoch=1700000001)
+
+
+def test_what_is_not_as_committed_is_told_once_for_all(root: Path) -> None:
+    """Below a checkout that is itself in a folder of a larger one, and with names that are no text."""
+    below = root / "below"
+    (below / "folder").mkdir(parents=True)
+    for name in ("kept", "edited", "removed", "moved", "folder/staged"):
+        (below / name).write_text(name)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "-m", "c")
+    assert changed_files(below) == ()
+    (root / "one").write_text("not below it")
+    (below / "edited").write_text("edited now")
+    (below / "removed").unlink()
+    git(below, "mv", "moved", "a b")
+    (below / "folder" / "staged").write_text("staged now")
+    git(below, "add", "folder")
+    odd = os.fsdecode(b"folder/\xff")
+    (below / odd).touch()
+    (below / "folder" / "__pycache__").mkdir()
+    (below / "folder" / "__pycache__" / "x.pyc").touch()
+    changed = changed_files(below)
+    assert sorted(changed) == sorted(("edited", "removed", "moved", "a b", "folder/staged", odd))
+    assert sorted(within(changed, ["folder", "removed", "edit"])) == sorted(("folder/staged", odd, "removed"))
+    assert within(changed, ["."]) == changed
+    for names, dirty in ((["kept"], False), (["kept", "folder"], True), (["kept", "moved"], True)):
+        assert last_commit(below, [below / name for name in names]).dirty is dirty, names
+        assert last_commit(below, [below / name for name in names], changed).dirty is dirty, names
+    assert not last_commit(below, [below / "folder"], ()).dirty
 
 
 def test_files_without_a_commit_have_no_history(root: Path) -> None:

@@ -19,6 +19,7 @@ from scripts.build.layout import Record
 from scripts.build.plan import Action, plan_build
 from scripts.build.room import batches, need_of, require_room
 from scripts.build.sources import Base, find_torch_wheels, provide_secrets, provide_stand_in, provide_uv, wheel_folders
+from scripts.build.vcs import changed_files
 from scripts.errors import BuildError, UsageError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import locked_pins
@@ -54,6 +55,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
     uv = provide_uv(settings.cache / "tools")
     secrets = provide_secrets(work, ca_bundle=settings.ca_bundle, index_url=settings.index_url)
     wheels = wheel_folders(settings.wheels)
+    changed = changed_files(settings.root)
     builds = []
     for step in steps:
         spec = step.spec
@@ -68,7 +70,7 @@ def prepare(steps: Sequence[Step], settings: Settings, work: Path, say: Callable
             say(f"{spec.id}: wheels of torch from {torch.folder}: {spec.torch_index} can't be reached ({torch.why})")
             contexts["wheels"] = str(torch.folder)
             args["TORCH_INDEX"] = ""
-        commit = recipe_commit(settings.root, spec, dockerfile)
+        commit = recipe_commit(settings.root, spec, dockerfile, changed)
         builds.append(
             Build(
                 spec=spec,

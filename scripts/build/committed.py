@@ -9,26 +9,32 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from scripts.build.vcs import DIRTY, Commit, git, last_commit
+from scripts.build.vcs import DIRTY, Commit, changed_files, git, last_commit
 from scripts.errors import UsageError
 from scripts.recipe.family import FILENAME, Family, Manifest, State
 from scripts.recipe.inputs import context_paths, ignore_file
 from scripts.recipe.matrix import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from scripts.recipe.dockerfile import Dockerfile
     from scripts.recipe.matrix import ImageSpec
 
 
-def recipe_commit(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> Commit:
-    """The last commit that touched what a build of ``spec`` can see; dirty if the files or the row are not as committed."""
-    found = last_commit(root, recipe_paths(root, spec, dockerfile))
+def recipe_commit(
+    root: Path, spec: ImageSpec, dockerfile: Dockerfile, changed: Collection[str] | None = None
+) -> Commit:
+    """The last commit that touched what a build of ``spec`` can see; dirty if the files or the row are not as committed.
+
+    :param changed: what ``changed_files`` told; None: it is asked.
+    """
+    changed = changed_files(root) if changed is None else changed
+    found = last_commit(root, recipe_paths(root, spec, dockerfile), changed)
     if not found.id:
         return found
-    if not row_is_committed(root, spec):
+    if not row_is_committed(root, spec, changed):
         return replace(found, id=f"{found.id.removesuffix(DIRTY)}{DIRTY}")
     return found if found.dirty else _with_row(root, spec, found)
 
@@ -52,9 +58,9 @@ def recipe_paths(root: Path, spec: ImageSpec, dockerfile: Dockerfile) -> tuple[P
     return (*context_paths(root, spec, dockerfile), spec.dockerfile, *([ignored] if ignored else []))
 
 
-def row_is_committed(root: Path, spec: ImageSpec) -> bool:
+def row_is_committed(root: Path, spec: ImageSpec, changed: Collection[str]) -> bool:
     """Whether versions.toml makes the same image of this row as it was committed; other rows and comments are not asked."""
-    if not git(root, "status", "--porcelain", "--", f"{spec.family}/{FILENAME}").text:
+    if f"{spec.family}/{FILENAME}" not in changed:
         return True
     return _same_row(root, spec, git(root, "rev-parse", "HEAD").text.strip())
 

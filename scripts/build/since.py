@@ -16,7 +16,7 @@ from scripts.build.bake import EXPORTER
 from scripts.build.committed import recipe_paths
 from scripts.build.plan import Action, Step
 from scripts.build.sources import Base
-from scripts.build.vcs import NOT_CACHED, git, known_refs, require_git
+from scripts.build.vcs import changed_files, git, known_refs, require_git, within
 from scripts.errors import UsageError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.family import FILENAME
@@ -118,9 +118,7 @@ def uncommitted(root: Path, specs: Iterable[ImageSpec]) -> tuple[str, ...]:
     paths: set[Path] = set()
     for spec in specs:
         paths |= {*recipe_paths(root, spec, load_dockerfile(spec.dockerfile)), root / spec.family / FILENAME}
-    names = [*sorted(path.relative_to(root).as_posix() for path in paths), NOT_CACHED]
-    said = git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", *names).text
-    return tuple(dict.fromkeys(entry[3:] for entry in said.split("\0") if entry[2:3] == " "))
+    return within(changed_files(root), (path.relative_to(root).as_posix() for path in paths))
 
 
 @contextmanager

@@ -6,12 +6,13 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 # What a checkout without history gets: 1980-01-01, the time that the layers' files have too.
@@ -35,18 +36,40 @@ class Commit:
         return self.id.endswith(DIRTY)
 
 
-def last_commit(root: Path, paths: Iterable[Path]) -> Commit:
+def last_commit(root: Path, paths: Iterable[Path], changed: Collection[str] | None = None) -> Commit:
     """The last commit that touched ``paths``; without git or history, an empty id and a fixed time.
 
     :param paths: files, and folders with all that is, or was, in them but for what Python has cached.
+    :param changed: what ``changed_files`` told; None: it is asked.
     """
-    names = [*(path.relative_to(root).as_posix() for path in paths), NOT_CACHED]
-    found = _git(root, "log", "-1", "--format=%H %ct", "--", *names)
+    names = [path.relative_to(root).as_posix() for path in paths]
+    found = _git(root, "log", "-1", "--format=%H %ct", "--", *names, NOT_CACHED)
     if not found:
         return Commit(id="", epoch=NO_HISTORY)
     commit, _, epoch = found.partition(" ")
-    dirty = DIRTY if _git(root, "status", "--porcelain", "--", *names) else ""
+    dirty = DIRTY if within(changed_files(root) if changed is None else changed, names) else ""
     return Commit(id=f"{commit}{dirty}", epoch=int(epoch))
+
+
+def changed_files(root: Path) -> tuple[str, ...]:
+    """The files below ``root`` that are not as they were committed, or new; relative to it, none that Python has cached.
+
+    Git looks at each file of the checkout for this, so it is to be asked once for many images.
+    """
+    command = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", NOT_CACHED)
+    entries = git(root, *command).text.split("\0")
+    above = git(root, "rev-parse", "--show-prefix").text if any(entries) else ""  # git names them from its own top
+    return tuple(entry[3:].removeprefix(above) for entry in entries if entry)
+
+
+def within(files: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``files`` that are one of ``names`` or in a folder of that name; ``.`` is the folder of all."""
+    wanted = frozenset(names)
+    if "." in wanted:
+        return tuple(files)
+    return tuple(
+        file for file in files if file in wanted or any(str(folder) in wanted for folder in PurePosixPath(file).parents)
+    )
 
 
 def text_at(root: Path, commit: str, path: str) -> str:
@@ -83,7 +106,12 @@ def git(root: Path, *arguments: str, environment: Mapping[str, str] | None = Non
     command = ["git", "-c", "safe.directory=*", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}
+            command,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",  # names of files need not be UTF-8
+            check=False,
+            env={**os.environ, **(environment or {})},
         )
     except FileNotFoundError:
         return Answer(ok=False, text="", complaint="there is no git on PATH")
