@@ -248,6 +248,15 @@ class Catalogue:
     """Why the registry was not asked, or did not answer; empty: it did."""
     families: tuple[Family, ...]
     images: tuple[Image, ...]
+    # Found once and not for each page: there may be as many pages as images have revisions.
+    paths: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """Where the pages of an image stand, by its id."""
+    gpus: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Ids of the images that use a GPU."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paths", {image.id: image.path for image in self.images})
+        object.__setattr__(self, "gpus", frozenset(image.id for image in self.images if image.gpu))
 
     @property
     def published(self) -> tuple[Image, ...]:

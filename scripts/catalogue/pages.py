@@ -52,14 +52,8 @@ def render(name: str, root: str, catalogue: Catalogue, **facts: Any) -> str:
 
     :param root: from the page to the index: empty, or ``../../``.
     """
-    paths = {image.id: image.path for image in catalogue.images}
-    gpus = {image.id for image in catalogue.images if image.gpu}
-    page = name.partition(".")[0]
-    return (
-        _environment()
-        .get_template(name)
-        .render(root=root, page=page, catalogue=catalogue, paths=paths, gpus=gpus, **facts)
-    )
+    common = {"page": name.partition(".")[0], "paths": catalogue.paths, "gpus": catalogue.gpus, **facts}
+    return _environment().get_template(name).render(root=root, catalogue=catalogue, **common)
 
 
 def top_pages(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
