@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.release.against import plan_against
-from scripts.release.ledger import append_lines
+from scripts.release.ledger import Ledger, append_lines
 from scripts.release.lines import Yanked
 from scripts.release.place import place_of
 from scripts.release.refusal import TemporaryError
@@ -141,4 +141,4 @@ def test_a_registry_that_fails_is_an_error(made: World) -> None:
 
 def test_a_plan_of_nothing_asks_nobody(made: World) -> None:
     with connect() as client:
-        assert plan_against([], made.settings(), client.transport) == ()
+        assert plan_against([], made.settings(), client.transport, Ledger()) == ()

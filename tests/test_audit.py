@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from scripts.errors import UsageError
 from scripts.release.adopt import BEFORE, apply_adoption, plan_adoption
+from scripts.release.ahead import CONNECTIONS
 from scripts.release.audit import audit
 from scripts.release.claims import claim_of
 from scripts.release.correct import yank
@@ -18,9 +20,11 @@ from scripts.release.lines import Yanked
 from scripts.release.place import Place
 from scripts.release.publish import publish
 from scripts.release.referrers import attach
+from scripts.release.refusal import TemporaryError
 from scripts.release.registry import Manifest
 from scripts.release.revision import DisagreeError, Step
 from tests.faulty_registry import FaultyRegistry, connect
+from tests.memory_registry import Reply
 from tests.products import make_product
 from tests.test_publish import FACTS, NAME, TAG
 from tests.test_push import built, push, rows
@@ -126,6 +130,47 @@ def test_a_layer_that_is_gone_or_has_another_size(
         f"{TAG}-r1: blob {base} is not there",
         f"{TAG}-r2: {place.repository}@{own}: expected 3 bytes, the registry has 7",
     ]
+
+
+def test_revisions_are_looked_at_together(transport: Transport, place: Place, tmp_path: Path) -> None:
+    """A distant registry takes a thirtieth of a second for each answer; what it says is told as if asked in order."""
+
+    class Distant(FaultyRegistry):
+        busy, most = 0, 0
+
+        def handle(self, seen: Any) -> Any:
+            with self.lock:
+                self.busy += 1
+                self.most = max(self.most, self.busy)
+            time.sleep(1 / 30)
+            with self.lock:
+                self.busy -= 1
+            return super().handle(seen)
+
+    with Distant() as registry:
+        place = replace(place, repository=registry.repository(NAME))
+        for number in range(16):
+            publish(transport, place, make_product(tmp_path / str(number), "base", str(number)), FACTS)
+        del registry.blobs[NAME][make_product(tmp_path / "again", "base", "9").blobs[2].digest]
+        registry.most, before = 0, len(registry.requests)
+        assert [line.partition(" ")[0] for line in found(transport, place)] == [f"{TAG}-r10:"]
+        # a listing; each revision; the standard tag; each blob once; referrers of each
+        assert len(registry.requests) - before == 1 + 16 + 1 + (2 * 16 + 1) + 16
+        assert registry.most == CONNECTIONS
+
+
+@pytest.mark.usefixtures("published")
+def test_a_registry_that_goes_away_in_the_middle_is_no_difference(
+    transport: Transport, place: Place, registry: FaultyRegistry
+) -> None:
+    real = registry.answer
+
+    def away(seen: Any) -> Any:
+        return Reply(503) if "/blobs/" in seen.path else real(seen)
+
+    registry.answer = away  # type: ignore[method-assign]
+    with pytest.raises(TemporaryError, match="503"):
+        found(transport, place)
 
 
 def test_tags_that_nobody_can_explain(

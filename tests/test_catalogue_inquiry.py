@@ -13,10 +13,11 @@ import pytest
 
 from scripts.build.layout import Descriptor
 from scripts.catalogue import commands, inquiry
-from scripts.catalogue.inquiry import CONNECTIONS, Inquiry
+from scripts.catalogue.inquiry import Inquiry
 from scripts.catalogue.shelf import Shelf
 from scripts.contents.inventory import render_inventory
 from scripts.recipe.matrix import load_families
+from scripts.release.ahead import CONNECTIONS
 from scripts.release.attestations import attach_document, statement_document
 from scripts.release.patience import Patience
 from scripts.release.provenance import test_result_of as result_of

@@ -157,6 +157,7 @@ def test_a_row_that_moved_to_another_family_has_one_history(tmp_path: Path) -> N
     ledger = load_ledgers([new, old, new])
     assert [line.revision for line in ledger.published(REPOSITORY, "1.0")] == [1, 2, 3]
     assert ledger.gone(REPOSITORY, "1.0") == {}
+    assert ledger.homes == {(REPOSITORY, "1.0"): "new"}
     for path in (new, old):
         append_lines(path, published(4, time="2026-11-25T12:00:02Z"))
     with pytest.raises(LedgerError) as raised:

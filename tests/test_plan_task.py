@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.build.plan import Action
+from scripts.release.place import load_history, registry_of
 from scripts.release.retired import find_retired
 from tests.faulty_registry import FaultyRegistry
 from tests.world import World
@@ -35,12 +36,13 @@ def made(repository: Repository, docker: Docker, registry: FaultyRegistry, tmp_p
 
 def test_a_row_that_is_gone_is_retired(made: World) -> None:
     made.publish(line=True)
-    assert find_retired([made.spec], made.settings()) == ()
-    (gone,) = find_retired([], made.settings())
+    registry, ledger = registry_of(made.settings()), load_history(made.settings())
+    assert find_retired([made.spec], registry, ledger) == ()
+    (gone,) = find_retired([], registry, ledger)
     assert (gone.id, gone.why) == ("app:1", "no row makes it any more; 1-r1 of 2026-11-25 stays published")
-    assert find_retired([], made.settings(), "fam") == (gone,)
-    assert find_retired([], made.settings(), "other") == ()
-    assert find_retired([], made.settings(registry="localhost:1/vessl-ai")) == ()
+    assert find_retired([], registry, ledger, "fam") == (gone,)
+    assert find_retired([], registry, ledger, "other") == ()
+    assert find_retired([], "localhost:1/vessl-ai", ledger) == ()
 
 
 def test_the_task_has_the_same_answer_with_a_build_and_without(made: World, tasks: Tasks) -> None:

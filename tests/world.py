@@ -13,7 +13,7 @@ from scripts.release.against import plan_against
 from scripts.release.attestations import attach_document, statement_document
 from scripts.release.ledger import append_lines
 from scripts.release.lines import Published
-from scripts.release.place import place_of
+from scripts.release.place import load_history, place_of
 from scripts.release.provenance import provenance_of
 from scripts.release.statements import PROVENANCE, Statement, render_statement
 from tests.conftest import DOCKERFILE
@@ -61,8 +61,9 @@ class World:
         return Settings(**{**found, "source": SOURCE, **chosen})
 
     def plan(self, **chosen: Any) -> Step:
+        settings = self.settings(**chosen)
         with connect() as client:
-            (step,) = plan_against([self.spec], self.settings(**chosen), client.transport)
+            (step,) = plan_against([self.spec], settings, client.transport, load_history(settings))
         return step
 
     def said(self, **chosen: Any) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from scripts.catalogue.instead import add_substitutes
 from scripts.catalogue.measured import contents_of, test_of
 from scripts.catalogue.model import RETIRED, Catalogue, Contents, Family, Image, Lifetime, Mark, Revision, Stand
-from scripts.release.ledger import load_ledger, load_ledgers
+from scripts.release.ahead import ask_ahead
 from scripts.release.lines import Published
-from scripts.release.place import ledger_paths, ledger_root
+from scripts.release.place import load_history, registry_of
 from scripts.release.reference import parse_repository
 from scripts.release.revision import revision_tag
 
@@ -44,25 +44,21 @@ def collect(
     :raises LedgerError: if a ledger has faults.
     :raises MalformedError: if it names a repository or a tag that cannot be one.
     """
-    ours = str(parse_repository(f"{settings.registry}/any")).removesuffix("any")
-    paths = ledger_paths(ledger_root(settings, parse_repository(f"{ours}any")))
-    ledger = load_ledgers(paths)
-    written = {
-        (line.repository, line.tag): path.parent.name
-        for path in paths
-        for line in load_ledger(path).lines
-        if line.repository.startswith(ours)
-    }
+    ours = f"{registry_of(settings)}/"
+    ledger = load_history(settings)
+    written = {key: family for key, family in ledger.homes.items() if key[0].startswith(ours)}
     declared = {(f"{ours}{spec.repository}", spec.tag): spec for spec in specs}
     inquiry.prefetch(
         parse_repository(line.repository).digest(line.image)
         for line in ledger.lines
         if isinstance(line, Published) and line.repository.startswith(ours)
     )
-    images = [
-        _image(key, key[0].removeprefix(ours), declared.get(key), family, ledger, inquiry)
-        for key, family in {**written, **{key: spec.family for key, spec in declared.items()}}.items()
-    ]
+    families = {**written, **{key: spec.family for key, spec in declared.items()}}
+
+    def image(key: Key) -> Image:
+        return _image(key, key[0].removeprefix(ours), declared.get(key), families[key], ledger, inquiry)
+
+    images = list(ask_ahead(image, families))
     images = [replace(image, lifetimes=_lifetimes(image, lifetimes, today)) for image in images]
     times = [line.time for line in ledger.lines if line.repository.startswith(ours)]
     descriptions = {family.name: family.manifest.description for family in recipes}

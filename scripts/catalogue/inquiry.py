@@ -5,13 +5,14 @@ A registry that does not answer is asked once: from then on everything is as the
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scripts.contents.inventory import MEDIA_TYPE, parse_inventory
 from scripts.errors import ImagesError, RegistryError
+from scripts.release.ahead import ask_ahead
 from scripts.release.attestations import find_bundles, find_documents
+from scripts.release.progress import counted
 from scripts.release.provenance import test_result_of
 from scripts.release.referrers import list_referrers
 from scripts.release.refusal import DeniedError, TemporaryError
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 OFFLINE = "it was not to be asked (--offline)"
-CONNECTIONS = 8
-"""Digests that are asked about at the same time."""
 
 
 class Inquiry:
@@ -59,12 +58,12 @@ class Inquiry:
         wanted = [image for image in dict.fromkeys(images) if not self.shelf.is_full(image.value)]
         if self.transport is None or not wanted:
             return
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            try:
-                list(pool.map(self._fetch, wanted))
-            except KeyboardInterrupt:
-                self.trouble = "interrupted"  # or what waits in line would be asked before this ends
-                raise
+        try:
+            for _ in counted(ask_ahead(self._fetch, wanted), len(wanted), "images asked about", self._say):
+                pass
+        except KeyboardInterrupt:
+            self.trouble = "interrupted"  # or those under way would be asked about to the end
+            raise
 
     def _fetch(self, image: Digest) -> None:
         """Put what is attached to an image on the shelf. Kept in memory, those of 50,000 revisions would be gigabytes."""

@@ -5,7 +5,6 @@ Only the checkout, the registry and the ledgers count, and what a smoke test fou
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,8 @@ from scripts.build.layout import load_record
 from scripts.build.plan import Action, Step, resolve_bases
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import recipe_of, summarise
-from scripts.release.ledger import load_ledgers
-from scripts.release.place import ledger_paths, ledger_root, place_of
+from scripts.release.ahead import ask_ahead
+from scripts.release.place import place_of
 from scripts.release.standing import load_parts, load_standing
 from scripts.smoke.record import Outcome
 from scripts.smoke.record import load_record as load_smoke
@@ -32,23 +31,21 @@ if TYPE_CHECKING:
     from scripts.release.standing import Standing
     from scripts.release.transport import Transport
 
-WORKERS = 8
 
-
-def plan_against(specs: Sequence[ImageSpec], settings: Settings, transport: Transport) -> tuple[Step, ...]:
+def plan_against(
+    specs: Sequence[ImageSpec], settings: Settings, transport: Transport, ledger: Ledger
+) -> tuple[Step, ...]:
     """The step of each image, compared with what its standard tag is in the registry.
 
+    :param ledger: the ledgers of all families, joined.
     :raises RegistryError: if the registry cannot be asked.
-    :raises LedgerError: if a ledger has faults.
     """
     if not specs:
         return ()
     places = [place_of(spec, settings) for spec in specs]
-    ledger = load_ledgers(ledger_paths(ledger_root(settings, places[0].repository)))
     standings: list[Standing | None] = [None] * len(places)
     if not settings.force:  # what is published decides nothing then
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            standings = list(pool.map(lambda place: load_standing(transport, place, ledger), places))
+        standings = list(ask_ahead(lambda place: load_standing(transport, place, ledger), places))
     bases = resolve_bases(specs, settings)
     planner = _Planner(settings, transport, ledger)
     return tuple(

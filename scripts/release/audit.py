@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from scripts.errors import RegistryError
+from scripts.release.ahead import Once, ask_ahead
 from scripts.release.artifacts import YANKED, YANKED_TYPE
 from scripts.release.claims import parse_claims
 from scripts.release.product import blobs_of
+from scripts.release.progress import counted
 from scripts.release.published import images_of
 from scripts.release.referrers import list_referrers
+from scripts.release.refusal import CorruptError
 from scripts.release.registry import get_if_there, has_blob, head_manifest, list_tags
 from scripts.release.revision import Found, compare, own_tags, parse_revisions, revision_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scripts.release.ledger import Ledger
     from scripts.release.reference import Repository
@@ -37,107 +40,165 @@ class Difference:
 
 
 def audit(
-    transport: Transport, repository: Repository, standard_tags: Iterable[str], ledger: Ledger, *, blobs: bool = True
+    transport: Transport,
+    repository: Repository,
+    standard_tags: Iterable[str],
+    ledger: Ledger,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    blobs: bool = True,
 ) -> Iterator[Difference]:
-    """Every difference between a repository and the ledger.
+    """Every difference between a repository and the ledger; several revisions are looked at together.
 
     :param standard_tags: of all images of the version manifests that are published here.
+    :param say: told now and then how far it is.
     :param blobs: look also for every layer; one request for each that a revision has.
     :raises RegistryError: if the registry cannot be asked.
     """
     tags = list_tags(transport, repository)
     written = {line.tag for line in ledger.lines if line.repository == str(repository)}
-    known = sorted({*standard_tags, *written})
-    explained = {name for tag in known for name in (tag, *_of(own_tags(tags, tag), tag))}
+    known = {tag: own_tags(tags, tag) for tag in sorted({*standard_tags, *written})}
+    explained = {name for tag, own in known.items() for name in (tag, *_explained(own, tag))}
     for name in tags:
         if name not in explained and not REFERRERS.fullmatch(name):
             yield Difference(place=f"{repository}:{name}", what="a tag that is no image's, no revision and no claim")
-    seen = _Seen()
-    for tag in known:
-        yield from _audit_tag(transport, repository, tag, own_tags(tags, tag), ledger, seen if blobs else None)
+    auditor = _Auditor(transport, repository, frozenset(tags), blobs=blobs)
+    told: set[str] = set()
+    looks: list[_Look] = []
+    items = list(_items(known))
+    for look in counted(ask_ahead(auditor.look, items), len(items), f"{repository}: tags", say):
+        looks.append(look)
+        if look.number is None:  # the standard tag itself: the last of its tag
+            yield from _compare(repository, looks, ledger)
+            for item in looks:
+                for finding in item.findings:
+                    # Revisions share layers: what is missing is told of the first that has it.
+                    if finding.digest not in told:
+                        yield Difference(place=f"{repository}:{item.name}{finding.where}", what=finding.what)
+                    told.add(finding.digest)
+            looks = []
     if blobs:
-        yield from _audit_marks(repository, known, tags, ledger, seen.marks)
+        yield from _compare_marks(repository, known, tags, ledger, auditor.marks)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What was looked at already: images of one family share layers, and revisions may share a digest."""
-
-    digests: set[str] = field(default_factory=set)
-    marks: set[str] = field(default_factory=set)
-    """Revisions, as ``TAG-rN``, that the registry says are yanked."""
+def _items(known: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, int | None]]:
+    """What is to be looked at: of each tag its revisions, lowest first, then the tag itself, as None."""
+    for tag, own in known.items():
+        yield from ((tag, number) for number in parse_revisions(own, tag))
+        yield tag, None
 
 
-def _audit_marks(
+def _explained(own: Iterable[str], tag: str) -> Iterator[str]:
+    yield from (revision_tag(tag, number) for number in parse_revisions(own, tag))
+    yield from (claim.name for claim in parse_claims(own, tag))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """What is wrong with something that a revision consists of, or that is attached to it."""
+
+    digest: str
+    what: str
+    where: str = ""
+    """Which image of an index it is about, with a space before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What a tag was found to be."""
+
+    tag: str
+    number: int | None
+    """Of the revision; None: the standard tag itself."""
+    digest: str
+    """Empty: it is not there."""
+    findings: tuple[_Finding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.tag if self.number is None else revision_tag(self.tag, self.number)
+
+
+class _Auditor:
+    """Looks at tags, several at a time; what they have in common is asked for once."""
+
+    def __init__(self, transport: Transport, repository: Repository, listed: frozenset[str], *, blobs: bool) -> None:
+        self.marks: set[str] = set()
+        """Revisions, as ``TAG-rN``, that the registry says are yanked."""
+        self._transport = transport
+        self._repository = repository
+        self._listed = listed
+        self._blobs = blobs
+        self._manifests = Once()
+        self._there = Once()
+
+    def look(self, item: tuple[str, int | None]) -> _Look:
+        """Find out what a standard tag (number None) or one of its revisions is, and whether all of it is there."""
+        tag, number = item
+        if number is None:
+            standard = head_manifest(self._transport, self._repository.tag(tag)) if tag in self._listed else None
+            return _Look(tag=tag, number=None, digest=standard.digest if standard else "")
+        manifest = get_if_there(self._transport, self._repository.tag(revision_tag(tag, number)))
+        if manifest is None:
+            return _Look(tag=tag, number=number, digest="")
+        findings = self._contents(manifest) if self._blobs else ()
+        return _Look(tag=tag, number=number, digest=manifest.digest, findings=findings)
+
+    def _contents(self, manifest: Manifest) -> tuple[_Finding, ...]:
+        return self._manifests.ask(manifest.digest, lambda: tuple(self._look_into(manifest)))
+
+    def _look_into(self, manifest: Manifest) -> Iterator[_Finding]:
+        for platform, digest in images_of(manifest):
+            image = get_if_there(self._transport, self._repository.digest(digest))
+            if image is None:
+                yield _Finding(digest=digest, what=f"its image of {platform}, {digest}, is not there")
+            else:
+                for finding in self._contents(image):
+                    yield replace(finding, where=f" {platform}{finding.where}")
+        for digest, size in blobs_of(manifest):
+            if what := self._there.ask(digest, partial(self._blob, digest, size)):
+                yield _Finding(digest=digest, what=what)
+        for referrer in list_referrers(self._transport, self._repository.digest(manifest.digest)):
+            digest = referrer.descriptor.digest
+            if referrer.artifact_type == YANKED_TYPE:
+                self.marks.add(referrer.annotations.get(YANKED, ""))
+            if head_manifest(self._transport, self._repository.digest(digest)) is None:
+                yield _Finding(digest=digest, what=f"referrer {digest} is listed, but not there")
+
+    def _blob(self, digest: str, size: int) -> str:
+        """What is wrong with a blob; empty: nothing."""
+        try:
+            there = has_blob(self._transport, self._repository.digest(digest), size=size)
+        except CorruptError as error:
+            return str(error)
+        return "" if there else f"blob {digest} is not there"
+
+
+def _compare(repository: Repository, looks: Iterable[_Look], ledger: Ledger) -> Iterator[Difference]:
+    """Compare what the tags of one image are with each other and with the ledger.
+
+    :param looks: at its revisions, then at the standard tag.
+    """
+    *revisions, standard = looks
+    place = f"{repository}:{standard.tag}"
+    there = {look.number: look.digest for look in revisions if look.number is not None and look.digest}
+    for what in compare(str(repository), standard.tag, Found(revisions=there, standard=None), ledger):
+        yield Difference(place=place, what=what)
+    highest = max(there, default=0)
+    if highest and standard.digest != there[highest]:
+        is_now = standard.digest or "not there"
+        yield Difference(place=place, what=f"is {is_now}, its highest revision, r{highest}, is {there[highest]}")
+    if standard.digest and not highest:
+        yield Difference(place=place, what="has no revision")
+    for look in revisions:
+        if not look.digest:
+            yield Difference(place=f"{repository}:{look.name}", what="is listed, but not there")
+
+
+def _compare_marks(
     repository: Repository, known: Iterable[str], tags: Iterable[str], ledger: Ledger, marks: set[str]
 ) -> Iterator[Difference]:
     yanked = {revision_tag(tag, number) for tag in known for number in ledger.yanked(str(repository), tag)} & set(tags)
     for name in sorted(yanked ^ marks):
         where = "in the ledger, but not in the registry" if name in yanked else "in the registry, but not in the ledger"
         yield Difference(place=f"{repository}:{name}", what=f"is yanked {where}")
-
-
-def _of(tags: Iterable[str], tag: str) -> Iterator[str]:
-    yield from (revision_tag(tag, number) for number in parse_revisions(tags, tag))
-    yield from (claim.name for claim in parse_claims(tags, tag))
-
-
-def _audit_tag(
-    transport: Transport, repository: Repository, tag: str, tags: Iterable[str], ledger: Ledger, seen: _Seen | None
-) -> Iterator[Difference]:
-    place = f"{repository}:{tag}"
-    manifests = {
-        number: get_if_there(transport, repository.tag(revision_tag(tag, number)))
-        for number in parse_revisions(tags, tag)
-    }
-    found = Found(revisions={number: item.digest for number, item in manifests.items() if item}, standard=None)
-    for what in compare(str(repository), tag, found, ledger):
-        yield Difference(place=place, what=what)
-    standard = head_manifest(transport, repository.tag(tag)) if tag in tags else None
-    highest = max(found.revisions, default=0)
-    if highest and (standard is None or standard.digest != found.revisions[highest]):
-        is_now = standard.digest if standard else "not there"
-        yield Difference(
-            place=place, what=f"is {is_now}, its highest revision, r{highest}, is {found.revisions[highest]}"
-        )
-    if standard and not highest:
-        yield Difference(place=place, what="has no revision")
-    for number, manifest in manifests.items():
-        if manifest is None:
-            yield Difference(place=f"{place}-r{number}", what="is listed, but not there")
-        elif seen is not None and manifest.digest not in seen.digests:
-            seen.digests.add(manifest.digest)
-            yield from _audit_content(transport, repository, f"{place}-r{number}", manifest, seen)
-
-
-def _audit_content(
-    transport: Transport, repository: Repository, place: str, manifest: Manifest, seen: _Seen
-) -> Iterator[Difference]:
-    yield from _audit_images(transport, repository, place, manifest, seen)
-    for digest, size in blobs_of(manifest):
-        if digest not in seen.digests:
-            seen.digests.add(digest)
-            try:
-                if not has_blob(transport, repository.digest(digest), size=size):
-                    yield Difference(place=place, what=f"blob {digest} is not there")
-            except RegistryError as error:
-                yield Difference(place=place, what=str(error))
-    for referrer in list_referrers(transport, repository.digest(manifest.digest)):
-        if referrer.artifact_type == YANKED_TYPE:
-            seen.marks.add(referrer.annotations.get(YANKED, ""))
-        if head_manifest(transport, repository.digest(referrer.descriptor.digest)) is None:
-            yield Difference(place=place, what=f"referrer {referrer.descriptor.digest} is listed, but not there")
-
-
-def _audit_images(
-    transport: Transport, repository: Repository, place: str, index: Manifest, seen: _Seen
-) -> Iterator[Difference]:
-    """Differences of the images of an index; an image manifest names none."""
-    for platform, digest in images_of(index):
-        if digest not in seen.digests:
-            seen.digests.add(digest)
-            image = get_if_there(transport, repository.digest(digest))
-            if image is None:
-                yield Difference(place=place, what=f"its image of {platform}, {digest}, is not there")
-            else:
-                yield from _audit_content(transport, repository, f"{place} {platform}", image, seen)

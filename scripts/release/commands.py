@@ -16,12 +16,11 @@ from scripts.release.adopt import apply_adoption, plan_adoption
 from scripts.release.audit import audit
 from scripts.release.correct import find_published, rollback, yank
 from scripts.release.credentials import find_credential
-from scripts.release.ledger import load_ledgers
 from scripts.release.lock import locked
 from scripts.release.named import Reader
 from scripts.release.patience import Patience
 from scripts.release.pipeline import Pipeline
-from scripts.release.place import ledger_paths, ledger_root, place_of
+from scripts.release.place import load_history, place_of, registry_of
 from scripts.release.push import Order, Pusher, told
 from scripts.release.reference import parse_repository
 from scripts.release.retired import find_retired
@@ -213,14 +212,15 @@ def _row(spec: ImageSpec, action: str, revision: int | None, digest: str, why: s
 def revisions(image: str, images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows:
     """The revisions of one image, by its id; of a retired one too."""
     images = tuple(images)
-    retired = next((item for item in find_retired(images, settings) if item.id == image), None)
+    history = load_history(settings)
+    gone = find_retired(images, registry_of(settings), history)
+    retired = next((item for item in gone if item.id == image), None)
     if retired:
         say(f"{image} is retired: {retired.why}")
         repository, tag = parse_repository(f"{settings.registry}/{retired.repository}"), retired.tag
     else:
         place = place_of(_find(image, images), settings)
         repository, tag = place.repository, place.tag
-    history = load_ledgers(ledger_paths(ledger_root(settings, repository)))
     with connect(say) as transport:
         return revision_rows(transport, repository, tag, history)
 
@@ -233,22 +233,21 @@ def audit_all(images: Iterable[ImageSpec], settings: Settings, say: Say) -> Rows
     """
     rows: Rows = []
     images = tuple(images)
-    retired = find_retired(images, settings)
+    ledger, registry = load_history(settings), registry_of(settings)
+    retired = find_retired(images, registry, ledger)
     tags: dict[Repository, list[str]] = defaultdict(list)
     for spec in images:
         tags[place_of(spec, settings).repository].append(spec.tag)
-    ours = parse_repository(f"{settings.registry}/any")
-    ledger = load_ledgers(ledger_paths(ledger_root(settings, ours)))
     for line in ledger.lines:
-        if line.repository.startswith(str(ours).removesuffix("any")):
+        if line.repository.startswith(f"{registry}/"):
             tags.setdefault(parse_repository(line.repository), [])
     with connect(say) as transport:
         for repository, standard in tags.items():
-            gone = [item.id for item in retired if str(repository) == f"{settings.registry}/{item.repository}"]
+            gone = [item.id for item in retired if str(repository) == f"{registry}/{item.repository}"]
             say(f"{repository}: {len(standard)} images" + (f"; retired: {', '.join(gone)}" if gone else ""))
             rows += [
                 {"place": item.place.removeprefix(f"{settings.registry}/"), "what": item.what}
-                for item in audit(transport, repository, standard, ledger)
+                for item in audit(transport, repository, standard, ledger, say)
             ]
     return rows
 

@@ -40,6 +40,8 @@ class Ledger:
     lines: tuple[Line, ...] = ()
     torn: str = ""
     """What stands after the last whole line: a write that a crash cut off. It says nothing, and the next write drops it."""
+    homes: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False)
+    """By repository and tag the family whose ledger has its newest revision, where several ledgers were joined."""
     _index: Mapping[tuple[str, str], list[Line]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +161,13 @@ def load_ledgers(paths: Iterable[Path]) -> Ledger:
     if faults := [fault for _, fault in broken_rules(lines)]:
         names = ", ".join(f"{path.parent.name}/{path.name}" for path in found)
         raise LedgerError("\n".join(f"{names}: {fault}" for fault in faults))
-    return Ledger(lines=tuple(lines))
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for path, ledger in zip(found, ledgers, strict=True):
+        for line in ledger.lines:
+            if isinstance(line, Published):
+                key = (line.repository, line.tag)
+                newest[key] = max(newest.get(key, (0, "")), (line.revision, path.parent.name))
+    return Ledger(lines=tuple(lines), homes={key: family for key, (_, family) in newest.items()})
 
 
 def append_lines(path: Path, *lines: Line) -> None:

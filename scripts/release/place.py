@@ -76,6 +76,19 @@ def ledger_root(settings: Settings, repository: Repository) -> Path:
     return settings.out / "ledgers" / repository.registry.replace(":", "_")
 
 
+def load_history(settings: Settings) -> Ledger:
+    """What all ledgers of the registry of the settings say.
+
+    :raises LedgerError: if one has faults.
+    """
+    return load_ledgers(ledger_paths(ledger_root(settings, parse_repository(f"{settings.registry}/any"))))
+
+
+def registry_of(settings: Settings) -> str:
+    """The registry and organisation of the settings as ledgers write it: ``quay.io/vessl-ai``."""
+    return str(parse_repository(f"{settings.registry}/any")).removesuffix("/any")
+
+
 def ledger_paths(root: Path) -> tuple[Path, ...]:
     """The ledgers of all families, those too that have no images any more."""
     return tuple(sorted(root.glob(f"[!.]*/{FILENAME}")))

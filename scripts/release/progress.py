@@ -1,17 +1,21 @@
-"""How far an upload is, for the person who waits."""
+"""How far an upload is, or a long row of questions, for the person who waits."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from scripts.release.upload import Blob, Outcome
 
+T = TypeVar("T")
+
 EVERY = 2.0
 """Seconds between two lines."""
+SELDOM = 10.0
+"""The same where it may take half an hour."""
 WIDTH = 20
 """Characters of the bar."""
 
@@ -49,3 +53,18 @@ class Progress:
         ]
         sent = sum(self.outcomes.get("sent", ()))
         return ", ".join(parts) + (f" ({sent / 1e6:.0f} MB)" if sent else "")
+
+
+def counted(
+    answers: Iterable[T], total: int, name: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Iterator[T]:
+    """The answers as they come, saying now and then how many of how many there are.
+
+    :param name: what they are of.
+    """
+    last = clock()
+    for number, answer in enumerate(answers, 1):
+        if clock() - last >= SELDOM and number < total:
+            last = clock()
+            say(f"{name}: {number} of {total}")
+        yield answer

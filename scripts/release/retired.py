@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.release.ledger import load_ledger
-from scripts.release.lines import Published
-from scripts.release.place import ledger_paths, ledger_root
-from scripts.release.reference import parse_repository
 from scripts.release.revision import revision_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,24 +39,20 @@ class Retired:
         return f"no row makes it any more; {newest} of {self.time[:10]} stays published"
 
 
-def find_retired(images: Iterable[ImageSpec], settings: Settings, family: str | None = None) -> tuple[Retired, ...]:
-    """The retired images of this registry, by their ids.
+def find_retired(
+    images: Iterable[ImageSpec], registry: str, ledger: Ledger, family: str | None = None
+) -> tuple[Retired, ...]:
+    """The retired images of a registry, by their ids.
 
-    :param family: only those whose last line is in the ledger of that family.
-    :raises LedgerError: if a ledger has faults.
+    :param registry: with its organisation: ``quay.io/vessl-ai``.
+    :param ledger: the ledgers of all families, joined.
+    :param family: only those whose newest revision is in the ledger of that family.
     """
-    known = {spec.id for spec in images}
-    ours = str(parse_repository(f"{settings.registry}/any")).removesuffix("any")
-    found: dict[str, Retired] = {}
-    for path in ledger_paths(ledger_root(settings, parse_repository(f"{ours}any"))):
-        for line in load_ledger(path).lines:
-            if not isinstance(line, Published) or not line.repository.startswith(ours):
-                continue
-            repository = line.repository.removeprefix(ours)
-            name = f"{repository}:{line.tag}"
-            if name in known or (name in found and found[name].revision >= line.revision):
-                continue
-            found[name] = Retired(
-                repository=repository, tag=line.tag, family=path.parent.name, revision=line.revision, time=line.time
-            )
-    return tuple(item for name, item in sorted(found.items()) if family in {None, item.family})
+    known = {(f"{registry}/{spec.repository}", spec.tag) for spec in images}
+    found: list[Retired] = []
+    for (repository, tag), home in ledger.homes.items():
+        if repository.startswith(f"{registry}/") and (repository, tag) not in known and family in {None, home}:
+            newest = ledger.published(repository, tag)[-1]
+            name = repository.removeprefix(f"{registry}/")
+            found.append(Retired(repository=name, tag=tag, family=home, revision=newest.revision, time=newest.time))
+    return tuple(sorted(found, key=lambda item: item.id))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scripts.build.plan import Step
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
+    from scripts.release.ledger import Ledger
 
 PIPELINES = ("github", "gitlab")
 AGAINST = ("published", "built")
@@ -38,6 +39,7 @@ def plan(
     """Say for each image whether it is to be built, and why: compared with what is published."""
     from scripts.recipe.family import State
     from scripts.recipe.selection import select
+    from scripts.release.place import load_history
 
     if changed_since is not None and against is not None:
         raise UsageError("--changed-since and --against are two ways to compare: leave one out")
@@ -56,8 +58,9 @@ def plan(
     elif against == "built":
         steps = plan_of(wanted, settings)
     else:
-        steps = _published(wanted, settings, may_fall_back=against is None and format not in PIPELINES)
-        apart += _retired(images, settings, family) if version is None and stage is None else []
+        ledger = load_history(settings)
+        steps = _published(wanted, settings, ledger, may_fall_back=against is None and format not in PIPELINES)
+        apart += _retired(images, settings, ledger, family) if version is None and stage is None else []
     if format in PIPELINES:
         _print_pipeline(steps, format, shards)
     else:
@@ -85,14 +88,16 @@ def _since(specs: Sequence[ImageSpec], settings: Settings, ref: str) -> tuple[St
     return steps
 
 
-def _published(specs: Sequence[ImageSpec], settings: Settings, *, may_fall_back: bool) -> tuple[Step, ...]:
+def _published(
+    specs: Sequence[ImageSpec], settings: Settings, ledger: Ledger, *, may_fall_back: bool
+) -> tuple[Step, ...]:
     from scripts.errors import RegistryError
     from scripts.release.against import plan_against
     from scripts.release.commands import connect
 
     try:
         with connect(say, Patience(attempts=2)) as transport:
-            return plan_against(specs, settings, transport)
+            return plan_against(specs, settings, transport, ledger)
     except RegistryError as error:
         if not may_fall_back:
             raise type(error)(f"{error}\n(--changed-since REF and --against built need no registry)") from None
@@ -101,11 +106,15 @@ def _published(specs: Sequence[ImageSpec], settings: Settings, *, may_fall_back:
         return plan_of(specs, settings)
 
 
-def _retired(images: Sequence[ImageSpec], settings: Settings, family: str | None) -> list[dict[str, Any]]:
+def _retired(
+    images: Sequence[ImageSpec], settings: Settings, ledger: Ledger, family: str | None
+) -> list[dict[str, Any]]:
     from scripts.build.plan import Action, row_apart
+    from scripts.release.place import registry_of
     from scripts.release.retired import find_retired
 
-    return [row_apart(item.id, Action.RETIRED, item.why) for item in find_retired(images, settings, family)]
+    gone = find_retired(images, registry_of(settings), ledger, family)
+    return [row_apart(item.id, Action.RETIRED, item.why) for item in gone]
 
 
 def _print_pipeline(steps: Sequence[Step], format: str, most: int) -> None:
