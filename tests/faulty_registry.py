@@ -185,6 +185,8 @@ class FaultyRegistry(FaultyServer, MemoryRegistry):
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    # With the 5 of the library, one of eight connections at once may be dropped, and is tried again a second later.
+    request_queue_size = 128
     registry: FaultyServer
 
     def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
