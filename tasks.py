@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 from invoke import Collection
@@ -19,6 +21,10 @@ from scripts.tasks import (
     planning,
     publishing,
 )
+
+# Invoke prints these itself, and knows no reader that has enough (invoke --list | head).
+if not {"--list", "-l", "--help", "-h"}.isdisjoint(sys.argv):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent
 allow_optional_positionals(frozenset({"list", "plan", "bases", "outdated"}))

@@ -285,3 +285,13 @@ def test_some_of_the_platforms_can_be_asked_for_and_no_others(tasks: Tasks, reac
     assert refused(tasks, "build", "fam", "--platform", "linux/arm64,linux/arm") == (
         'app:1 has no platform "linux/arm"; it has linux/amd64, linux/arm64'
     )
+
+
+@pytest.mark.parametrize("words", [("--list",), ("build", "--help")])
+def test_who_reads_only_the_beginning_of_a_list_sees_no_traceback(words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    invoke = str(Path(sys.executable).with_name("invoke"))
+    done = subprocess.run([invoke, *words], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
