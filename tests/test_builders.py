@@ -89,6 +89,16 @@ def test_a_builder_that_is_not_there_is_named(docker: Docker) -> None:
         inspect_builder("b")
 
 
+def test_why_a_builder_does_not_start_comes_after_what_buildx_does_about_it(docker: Docker) -> None:
+    waited = "#1 [internal] waiting for connection\n#1 ERROR: {0}\n------\n > [internal]:\n------\nERROR: {0}\n"
+    hint = ": nothing that it can talk to: is it running, are address and certificates the right ones"
+    for reason, more in (("no such image", ""), ("context deadline exceeded", hint)):
+        docker.answer(builders={"b": f"says: {waited.format(reason)}"})
+        with pytest.raises(BuildError) as caught:
+            inspect_builder("b")
+        assert str(caught.value) == f"builder b: {reason}{more} (docker buildx ls shows which there are)"
+
+
 def test_rows_are_shared_out_and_stages_of_a_row_stay_together(settings: Settings, repository: Repository) -> None:
     both = ROWS.replace("[[image]]", '[stages.files]\nrepository = "files"\ntag = "{version}"\n[[image]]', 1)
     repository.family(versions=both)

@@ -95,11 +95,20 @@ def inspect_builder(name: str) -> Builder:
     except subprocess.TimeoutExpired:
         raise BuildError(f"{title}: no answer within {ANSWER_TIMEOUT:.0f} s") from None
     if done.returncode:
-        raise BuildError(f"{title}: {first_line(done.stderr.replace('ERROR: ', ''))} ({SHOW})")
+        raise BuildError(f"{title}: {_reason(done.stderr)} ({SHOW})")
     builder = parse_inspect(done.stdout, name)
     if not builder.platforms:
         raise BuildError(f"{title}: it does not answer: {_complaint(done.stdout)} ({SHOW})")
     return builder
+
+
+def _reason(said: str) -> str:
+    """Why buildx has no builder: its error, which comes after the progress of starting it."""
+    errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
+    reason = first_line(errors[-1] if errors else said)
+    if "deadline exceeded" in reason:  # all that buildx tells of a wrong address, a firewall and TLS that fails
+        reason += ": nothing that it can talk to: is it running, are address and certificates the right ones"
+    return reason
 
 
 def parse_inspect(text: str, name: str) -> Builder:
