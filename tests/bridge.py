@@ -24,7 +24,8 @@ class Door:
         self.engine = engine
         self._door = socket.create_server(("127.0.0.1", 0))
         self._ends: list[socket.socket] = []
-        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
+        self.port = self._door.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Builders for real: the machine's engine and a second one, as another docker context and over the remote driver.
+"""Builders for real: the machine's engine and a second one, as another docker context and over each driver there is here.
 
 And an image of two platforms, one of them emulated: built, run, tested as far as there is something to test, published.
 """
@@ -27,8 +27,10 @@ from scripts.smoke.platforms import why_not_run
 from tests.bench.engine import own_bridge, own_engine, work_directory
 from tests.bridge import Door, serve_buildkit
 from tests.busybox import emulate_arm64, make_base
+from tests.certificates import make_authority, sign
 from tests.products import NO_EVIDENCE_SETTINGS
 from tests.registries import serve_registry
+from tests.tls import serve_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +41,7 @@ pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
-FAR, FARM = f"images-test-far-{os.getpid()}", f"images-test-farm-{os.getpid()}"
+FAR, FARM, BOX = (f"images-test-{name}-{os.getpid()}" for name in ("far", "farm", "box"))
 ROWS = ("1", "2", "3", "4")
 SPACE = 1_500_000_000
 BUILT = ("--against", "built")
@@ -53,6 +55,28 @@ ARG SECONDS=0
 RUN ["/busybox", "sh", "-c", "mkdir /layer && echo row $ROW on $(/busybox uname -m) >/layer/made && echo at work && /busybox sleep $SECONDS && /busybox find /layer -exec /busybox touch -h -d @315532800 {} +"]
 FROM ${BASE_IMAGE} AS app
 COPY --link --from=made /layer/ /
+"""
+
+
+# In place of moby/buildkit, which is out of reach: what buildx asks of a container leads to the BuildKit behind a door.
+CONTAINER = """\
+FROM {base}
+COPY --chmod=755 <<"END" /usr/bin/buildctl
+#!/busybox sh
+case "$1" in
+dial-stdio) exec /busybox nc 127.0.0.1 {port} ;;
+debug) echo workers ;;
+*) exit 1 ;;
+esac
+END
+COPY --chmod=755 <<"END" /usr/bin/buildkitd
+#!/busybox sh
+case "$1" in
+--version) echo "buildkitd github.com/moby/buildkit v0.13.0 0" ;;
+*) exec /busybox sleep 3600 ;;
+esac
+END
+ENTRYPOINT ["/usr/bin/buildkitd"]
 """
 
 
@@ -154,6 +178,24 @@ def farm(far: OwnEngine) -> Iterator[Door]:
             subprocess.run(["docker", "buildx", "rm", "--force", FARM], check=True)
 
 
+@pytest.fixture
+def box(place: Place, far: OwnEngine) -> Iterator[str]:
+    """The BuildKit of the second engine as a builder of the driver docker-container; the name of its container."""
+    image = f"{place.host}/buildkit:1"
+    with serve_buildkit(far.host.removeprefix("unix://")) as door:
+        dockerfile = CONTAINER.format(base=f"{place.host}/base:1", port=door.port)
+        command = ["docker", "buildx", "build", "--builder", "default", "--quiet", "--tag", image, "--push", "-"]
+        subprocess.run(command, input=dockerfile, text=True, check=True)
+        options = ("--driver-opt", f"image={image},network=host")
+        create = ["docker", "buildx", "create", "--name", BOX, "--driver", "docker-container", *options]
+        subprocess.run(create, check=True)
+        try:
+            yield f"buildx_buildkit_{BOX}0"
+        finally:
+            subprocess.run(["docker", "buildx", "rm", "--force", BOX], check=True)
+            subprocess.run(["docker", "image", "rm", "--force", image], check=True)
+
+
 def test_two_builders_make_what_one_makes(place: Place, far: OwnEngine) -> None:
     place.write(AMD64)
     one = place.build("--builder", "default", "--no-cache")
@@ -197,6 +239,45 @@ def test_a_remote_builder_makes_what_the_engine_makes_and_it_is_published_by_dig
         assert run_busybox(reference, AMD64) == "row 3 on x86_64"
     finally:
         subprocess.run(["docker", "image", "rm", "--force", reference], check=True)
+
+
+def test_a_builder_in_a_container_makes_what_the_engine_makes(place: Place, far: OwnEngine, box: str) -> None:
+    """It is started by being asked, builds one half while the engine builds the other, and is a builder no more at last."""
+    place.write(AMD64)
+    here = place.build("--builder", "default", "--no-cache")
+    assert not running(box)
+    cached = far.cached()
+    assert place.build("--builder", BOX, "--no-cache") == here
+    assert running(box)
+    assert len(far.cached() - cached) > len(ROWS), "the builder in the container has built nothing"
+    assert place.build("--builder", f"default,{BOX}", "--no-cache") == here
+
+
+def test_a_remote_builder_with_tls_takes_only_whom_it_knows(place: Place, far: OwnEngine, tmp_path: Path) -> None:
+    make_authority(tmp_path)
+    for name in ("farm", "client"):
+        sign(tmp_path, name)
+    place.write(AMD64)
+    here = place.build("--builder", "default", "--no-cache")
+    options = [f"cacert={tmp_path}/ca.pem", "servername=farm"]
+    known = [f"cert={tmp_path}/client.pem", f"key={tmp_path}/client-key.pem"]
+    with serve_buildkit(far.host.removeprefix("unix://")) as door, serve_tls(door.port, tmp_path, "farm") as port:
+        for chosen in ([*options, *known], options):
+            create = ["docker", "buildx", "create", "--name", FARM, "--driver", "remote"]
+            words = ["--driver-opt", ",".join(chosen), f"tcp://127.0.0.1:{port}"]
+            subprocess.run([*create, *words], check=True)
+            try:
+                if chosen != options:
+                    assert place.build("--builder", FARM, "--no-cache") == here
+                else:
+                    stranger = place.command("build", "fam", "--all", "--builder", FARM, "--no-cache")
+                    done = subprocess.run(stranger, env=place.environment, capture_output=True, text=True, check=False)
+                    assert done.returncode == 3, done.stderr
+                    assert done.stderr.startswith(
+                        f"builder {FARM}: context deadline exceeded: nothing that it can talk"
+                    )
+            finally:
+                subprocess.run(["docker", "buildx", "rm", "--force", FARM], check=True)
 
 
 def test_a_builder_that_dies_is_named_the_rest_is_kept_and_a_rerun_resumes(place: Place, farm: Door) -> None:
@@ -251,6 +332,11 @@ def test_an_image_of_two_platforms_is_built_run_and_published_as_one_revision(pl
         found = place.run("inventory", f"{place.host}/app:1", "--platform", platform)
         assert (found["image"]["platform"], found["image"]["digest"]) == (platform, record["platforms"][platform])
         assert place.run("size", "app:1", "--platform", platform)[0]["size"] > 500_000
+
+
+def running(container: str) -> bool:
+    command = ["docker", "container", "inspect", "--format", "{{.State.Running}}", container]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "true"
 
 
 def run_busybox(reference: str, platform: str) -> str:
