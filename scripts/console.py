@@ -7,6 +7,7 @@ import inspect
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit, task
@@ -85,6 +86,9 @@ def command(function: Callable[..., None]) -> Any:
             if kwargs.get("format", "table") not in formats:
                 raise UsageError(f'--format: expected {" or ".join(formats)}, got "{kwargs["format"]}"')
             signal.signal(signal.SIGTERM, _terminate)
+            if isinstance(sys.stdout, TextIOWrapper):
+                # Names of files need not be text: they are printed as stderr does it, which in JSON means the same.
+                sys.stdout.reconfigure(errors="backslashreplace")
             function(c, *args, **kwargs)
             if sys.stdout:
                 sys.stdout.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from scripts.release.referrers import attach
 from scripts.release.refusal import TemporaryError
 from scripts.release.registry import Manifest
 from scripts.release.revision import DisagreeError, Step
-from tests.faulty_registry import FaultyRegistry, connect
+from tests.faulty_registry import FaultyRegistry, connect, stall
 from tests.memory_registry import Reply
 from tests.products import make_product
 from tests.test_publish import FACTS, NAME, TAG
@@ -171,6 +173,23 @@ def test_a_registry_that_goes_away_in_the_middle_is_no_difference(
     registry.answer = away  # type: ignore[method-assign]
     with pytest.raises(TemporaryError, match="503"):
         found(transport, place)
+
+
+def test_a_blob_that_one_revision_has_another_size_for_is_told_of_that_one(
+    transport: Transport, place: Place, registry: FaultyRegistry, published: list[Product]
+) -> None:
+    """Whichever is asked first: both are."""
+    own, repository = published[1].blobs[2].digest, registry.tags[NAME]
+    content = json.loads(published[1].manifest.content)
+    for layer in content["layers"]:
+        layer["size"] += layer["digest"] == own
+    for number in (4, 6):
+        repository[f"{TAG}-r{number}"] = published[1].manifest.digest
+    wrong = registry.put(json.dumps(content).encode(), published[1].manifest.media_type, f"{TAG}-r5", name=NAME)
+    assert wrong != published[1].manifest.digest
+    for _ in range(5):
+        told = [line for line in found(transport, place) if "bytes" in line]
+        assert told == [f"{TAG}-r5: {place.repository}@{own}: expected 4 bytes, the registry has 3"]
 
 
 def test_tags_that_nobody_can_explain(
@@ -324,3 +343,24 @@ def test_the_tasks(tasks: Tasks, registry: FaultyRegistry) -> None:
     rows(tasks.run("ledger", "fam", "--adopt", "--format", "json", *where))
     assert tasks.run("audit", *where).returncode == 0
     assert path.read_text() != kept
+
+
+@pytest.mark.parametrize("task", ["audit", "catalogue", "plan"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_interrupts_does_not_wait_for_a_registry_that_hangs(
+    tasks: Tasks, registry: FaultyRegistry, task: str, number: int, code: int
+) -> None:
+    built(tasks.repository, "one")
+    push(tasks, registry)
+    stalled = registry.fail("GET|HEAD", "/(manifests|referrers)/", stall, times=100)
+    command = tasks.command(task, "--registry", f"{registry.host}/vessl-ai")
+    with subprocess.Popen(command, env=tasks.environment, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while stalled.times == 100:
+            assert time.monotonic() < deadline, "nothing was asked"
+            time.sleep(0.05)
+        time.sleep(0.2)
+        process.send_signal(number)
+        said = process.communicate(timeout=10)[1]  # the registry would hang for a minute, and be asked again
+    assert (process.returncode, said.splitlines()[-1].partition(":")[0]) == (code, "interrupted")
+    assert "Traceback" not in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,3 +107,23 @@ def test_revisions_and_audit_go_on_with_a_retired_image(made: World, tasks: Task
     done = tasks.run("audit", *words, "--format", "json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
     assert done.stderr == f"{made.registry.host}/vessl-ai/app: 1 images; retired: app:1\n"
+
+
+@pytest.mark.parametrize("against", [("--against", "built"), ("--changed-since", "HEAD")])
+def test_names_of_files_that_are_no_text_are_told_all_the_same(
+    made: World, tasks: Tasks, against: tuple[str, str]
+) -> None:
+    root = made.repository.root
+    for words in (["init"], ["add", "."], ["commit", "-m", "c"]):
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True)
+    assert tasks.run("build", "fam").returncode == 0
+    (root / "files" / "hello").unlink()
+    (root / "files" / "hello").mkdir()
+    (root / "files" / "hello" / os.fsdecode(b"a\n\xff")).touch()
+    done = tasks.run("plan", *against, "--format", "json", PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["action"], r"a\n\udcff" in ascii(row["why"])) == ("build", True), row
+    assert r"'files/hello/a\n\udcff'" in done.stderr or against[0] == "--against"
+    assert tasks.run("plan", *against, PYTHONIOENCODING="utf-8:strict").returncode == 0

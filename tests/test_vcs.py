@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.build.vcs import NO_HISTORY, Commit, changed_files, last_commit, text_at, within
+from scripts.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +90,33 @@ def test_what_is_not_as_committed_is_told_once_for_all(root: Path) -> None:
         assert last_commit(below, [below / name for name in names]).dirty is dirty, names
         assert last_commit(below, [below / name for name in names], changed).dirty is dirty, names
     assert not last_commit(below, [below / "folder"], ()).dirty
+
+
+def test_another_repository_within_is_told_as_a_folder(root: Path) -> None:
+    """An untracked clone, and a submodule whose content was edited; what is asked for may be in one."""
+    clone = root / "folder" / "clone"
+    clone.mkdir(parents=True)
+    git(clone, "init", "--quiet")
+    (clone / "file").touch()
+    git(clone, "add", "file")
+    git(clone, "commit", "--quiet", "-m", "c")
+    assert changed_files(root) == ("folder/clone",)
+    for names in (["folder"], ["folder/clone"], ["folder/clone/file"], ["other/../folder/clone"], ["."]):
+        assert within(changed_files(root), names) == ("folder/clone",), names
+        assert last_commit(root, [root / "one", *(root / name for name in names)]).dirty
+    assert within(changed_files(root), ["folder/clo", "one", "folder/clone2/x"]) == ()
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(clone), "sub")
+    git(root, "add", "sub", ".gitmodules")
+    git(root, "commit", "--quiet", "-m", "submodule")
+    (root / "sub" / "file").write_text("edited")
+    assert within(changed_files(root), ["sub/file"]) == ("sub",)
+
+
+def test_what_git_cannot_tell_does_not_count_as_committed(root: Path) -> None:
+    (root / "one").write_text("changed")
+    (root / ".git" / "index").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match=r"git cannot tell what is not committed: .*index"):
+        last_commit(root, [root / "one"])
 
 
 def test_files_without_a_commit_have_no_history(root: Path) -> None:

@@ -12,13 +12,13 @@ from scripts.build.bases import STAND_INS
 from scripts.build.committed import recipe_commit
 from scripts.build.layout import Record, load_record
 from scripts.build.sources import Base, resolve_base
-from scripts.build.vcs import DIRTY
+from scripts.build.vcs import DIRTY, changed_files
 from scripts.errors import BuildError
 from scripts.recipe.dockerfile import load_dockerfile
 from scripts.recipe.inputs import Recipe, recipe_of, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from scripts.build.settings import Settings
     from scripts.recipe.matrix import ImageSpec
@@ -50,8 +50,12 @@ class Step:
 def plan_builds(specs: Sequence[ImageSpec], settings: Settings) -> tuple[Step, ...]:
     """The step of each image, compared with what was built here."""
     bases = resolve_bases(specs, settings)
+    records = [load_record(settings.out, spec.id) for spec in specs]
+    dirty = any(record and record.commit.endswith(DIRTY) for record in records)
+    uncommitted = changed_files(settings.root) if dirty else ()
     return tuple(
-        plan_build(spec, bases[spec.pinned_base], load_record(settings.out, spec.id), settings) for spec in specs
+        plan_build(spec, bases[spec.pinned_base], record, settings, uncommitted)
+        for spec, record in zip(specs, records, strict=True)
     )
 
 
@@ -63,8 +67,13 @@ def resolve_bases(specs: Iterable[ImageSpec], settings: Settings) -> dict[str, B
         return dict(zip(references, pool.map(lambda item: resolve_base(item, cache), references), strict=True))
 
 
-def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Settings) -> Step:
-    """The step of one image, from its base and the record of its last build."""
+def plan_build(
+    spec: ImageSpec, base: Base, record: Record | None, settings: Settings, uncommitted: Collection[str] | None = None
+) -> Step:
+    """The step of one image, from its base and the record of its last build.
+
+    :param uncommitted: what ``changed_files`` told; None: it is asked where it matters.
+    """
     dockerfile = load_dockerfile(spec.dockerfile)
     own = {"source": settings.source, **({"--set": " ".join(settings.overrides)} if settings.overrides else {})}
     recipe = recipe_of(settings.root, spec, dockerfile, base=base.digest, settings={**EXPORTER, **own})
@@ -76,7 +85,7 @@ def plan_build(spec: ImageSpec, base: Base, record: Record | None, settings: Set
         action, why = Action.BUILD, settings.force
     elif changed := recipe.changed(record.recipe):
         action, why = Action.BUILD, summarise(changed, record.recipe, recipe.parts)
-    elif record.commit.endswith(DIRTY) and not recipe_commit(settings.root, spec, dockerfile).dirty:
+    elif record.commit.endswith(DIRTY) and not recipe_commit(settings.root, spec, dockerfile, uncommitted).dirty:
         action, why = Action.BUILD, "built before its recipe was committed, and labelled so"
     else:
         action, why = Action.NOTHING, f"recipe, lock and base are those of {record.digest[:19]}"

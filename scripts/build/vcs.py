@@ -7,6 +7,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from scripts.errors import UsageError
@@ -54,21 +55,32 @@ def last_commit(root: Path, paths: Iterable[Path], changed: Collection[str] | No
 def changed_files(root: Path) -> tuple[str, ...]:
     """The files below ``root`` that are not as they were committed, or new; relative to it, none that Python has cached.
 
-    Git looks at each file of the checkout for this, so it is to be asked once for many images.
+    Of another repository in it, a submodule or a clone, only the folder is told. Git looks at each file of the checkout
+    for this, so it is to be asked once for many images.
+
+    :raises UsageError: if git cannot tell although it has a commit: what is not known must not count as committed.
     """
-    command = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", NOT_CACHED)
-    entries = git(root, *command).text.split("\0")
+    done = git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", NOT_CACHED)
+    if not done.ok and git(root, "rev-parse", "--verify", "--quiet", "HEAD").ok:
+        raise UsageError(f"{root}: git cannot tell what is not committed: {done.complaint}")
+    entries = done.text.split("\0") if done.ok else []
     above = git(root, "rev-parse", "--show-prefix").text if any(entries) else ""  # git names them from its own top
-    return tuple(entry[3:].removeprefix(above) for entry in entries if entry)
+    return tuple(entry[3:].removeprefix(above).rstrip("/") for entry in entries if entry)
 
 
 def within(files: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``files`` that are one of ``names`` or in a folder of that name; ``.`` is the folder of all."""
-    wanted = frozenset(names)
+    """Those of ``files`` that are one of ``names``, or in a folder of that name, or a repository that such a name is in.
+
+    ``.`` is the folder of all.
+    """
+    wanted = frozenset(normpath(name) for name in names)  # a COPY may take a/../b
     if "." in wanted:
         return tuple(files)
+    around = {str(folder) for name in wanted for folder in PurePosixPath(name).parents}
     return tuple(
-        file for file in files if file in wanted or any(str(folder) in wanted for folder in PurePosixPath(file).parents)
+        file
+        for file in files
+        if file in wanted or file in around or any(str(folder) in wanted for folder in PurePosixPath(file).parents)
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -21,19 +22,36 @@ AHEAD = 4 * CONNECTIONS
 def ask_ahead(question: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """The answer for each item, in the order of the items, as ``map`` gives it.
 
-    The first that fails ends it with its error, as does Ctrl-C: what was not begun by then is not asked any more.
+    The first that fails ends it with its error, as does Ctrl-C: what was not begun by then is not asked any more, and
+    what was is not waited for. An executor would, and a registry that hangs takes minutes with all its retries.
     """
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(question, item))
-                if len(waiting) >= AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
+    line: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+    for _ in range(CONNECTIONS):
+        Thread(target=_answer, args=(question, line), daemon=True).start()
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(Future())
+            line.put((waiting[-1], item))
+            if len(waiting) >= AHEAD:
                 yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        for _ in range(CONNECTIONS):
+            line.put(None)
+
+
+def _answer(question: Callable[[T], R], line: SimpleQueue[tuple[Future[R], T] | None]) -> None:
+    """Answer what stands in line until it says that this was all."""
+    for future, item in iter(line.get, None):
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(question(item))
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the answer gets it
+                future.set_exception(error)
 
 
 class Once:

@@ -73,9 +73,9 @@ def audit(
             for item in looks:
                 for finding in item.findings:
                     # Revisions share layers: what is missing is told of the first that has it.
-                    if finding.digest not in told:
+                    if finding.what not in told:
                         yield Difference(place=f"{repository}:{item.name}{finding.where}", what=finding.what)
-                    told.add(finding.digest)
+                    told.add(finding.what)
             looks = []
     if blobs:
         yield from _compare_marks(repository, known, tags, ledger, auditor.marks)
@@ -97,8 +97,8 @@ def _explained(own: Iterable[str], tag: str) -> Iterator[str]:
 class _Finding:
     """What is wrong with something that a revision consists of, or that is attached to it."""
 
-    digest: str
     what: str
+    """With the digest that it is about."""
     where: str = ""
     """Which image of an index it is about, with a space before it."""
 
@@ -151,19 +151,19 @@ class _Auditor:
         for platform, digest in images_of(manifest):
             image = get_if_there(self._transport, self._repository.digest(digest))
             if image is None:
-                yield _Finding(digest=digest, what=f"its image of {platform}, {digest}, is not there")
+                yield _Finding(what=f"its image of {platform}, {digest}, is not there")
             else:
                 for finding in self._contents(image):
                     yield replace(finding, where=f" {platform}{finding.where}")
         for digest, size in blobs_of(manifest):
-            if what := self._there.ask(digest, partial(self._blob, digest, size)):
-                yield _Finding(digest=digest, what=what)
+            if what := self._there.ask(f"{digest} {size}", partial(self._blob, digest, size)):
+                yield _Finding(what=what)
         for referrer in list_referrers(self._transport, self._repository.digest(manifest.digest)):
             digest = referrer.descriptor.digest
             if referrer.artifact_type == YANKED_TYPE:
                 self.marks.add(referrer.annotations.get(YANKED, ""))
             if head_manifest(self._transport, self._repository.digest(digest)) is None:
-                yield _Finding(digest=digest, what=f"referrer {digest} is listed, but not there")
+                yield _Finding(what=f"referrer {digest} is listed, but not there")
 
     def _blob(self, digest: str, size: int) -> str:
         """What is wrong with a blob; empty: nothing."""

@@ -84,7 +84,8 @@ def _since(specs: Sequence[ImageSpec], settings: Settings, ref: str) -> tuple[St
     say(f"compared with {name}")
     if dirty := uncommitted(settings.root, specs):
         more = f" and {len(dirty) - 4} more" if len(dirty) > 4 else ""
-        say(f"what is not committed counts: {', '.join(dirty[:4])}{more}")
+        names = (name if name.isprintable() else repr(name) for name in dirty[:4])
+        say(f"what is not committed counts: {', '.join(names)}{more}")
     return steps
 
 
