@@ -127,3 +127,19 @@ def test_names_of_files_that_are_no_text_are_told_all_the_same(
     assert (row["action"], r"a\n\udcff" in ascii(row["why"])) == ("build", True), row
     assert r"'files/hello/a\n\udcff'" in done.stderr or against[0] == "--against"
     assert tasks.run("plan", *against, PYTHONIOENCODING="utf-8:strict").returncode == 0
+
+
+def test_an_image_of_what_was_not_committed_is_built_anew_once_it_is(made: World, tasks: Tasks) -> None:
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for words in (["init"], ["add", "."], ["commit", "-m", "c"]):
+        subprocess.run([*git, *words], cwd=made.repository.root, check=True, capture_output=True)
+    (made.repository.root / "files" / "hello").write_text("not committed")
+    assert tasks.run("build", "fam").returncode == 0
+
+    def planned() -> list[tuple[str, str]]:
+        rows = json.loads(tasks.run("plan", "--against", "built", "--format", "json").stdout)
+        return [(row["action"], row["why"].partition(" of ")[0]) for row in rows]
+
+    assert planned() == [("up to date", "recipe, lock and base are those")]
+    subprocess.run([*git, "commit", "--all", "-m", "c"], cwd=made.repository.root, check=True, capture_output=True)
+    assert planned() == [("build", "built before its recipe was committed, and labelled so")]
