@@ -112,8 +112,8 @@ def test_interrupted(
     toy.checks.write_text(
         f"import pathlib, time\ndef test_long(claim):\n    pathlib.Path({str(started)!r}).touch()\n    time.sleep(60)\n"
     )
-    code = f"import pathlib, sys; from scripts.smoke.__main__ import main; sys.exit(main(['app:1', '--workers', '1'], pathlib.Path({str(repository.root)!r})))"
-    process = subprocess.Popen(
+    code = f"import pathlib, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); from scripts.smoke.__main__ import main; sys.exit(main(['app:1', '--workers', '1'], pathlib.Path({str(repository.root)!r})))"
+    process = subprocess.Popen(  # what nohup would have it ignore is not to be ignored
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,

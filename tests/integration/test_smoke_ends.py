@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
-# The process says by which label its containers are known, and goes on as the command.
+# The process says by which label its containers are known, and goes on as the command. Whoever runs these tests may have
+# closed the terminal on purpose (nohup).
 SAY_RUN = """
-import os, sys
+import os, signal, sys
 from tests.containers import RUN
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 print(RUN, flush=True)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
