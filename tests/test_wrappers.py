@@ -116,7 +116,7 @@ def test_an_environment_made_by_hand_is_kept(checkout: Checkout) -> None:
 
 def test_an_interrupted_set_up_is_not_taken_for_complete(checkout: Checkout) -> None:
     started = checkout.bin.parent / "started"
-    checkout.fake_uv(install=f": >{shlex.quote(str(started))}; sleep 60")
+    checkout.fake_uv(install=f": >{shlex.quote(str(started))}; exec sleep 60")
     with checkout.start() as process:
         while not started.exists():
             time.sleep(0.02)
